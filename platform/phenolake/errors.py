@@ -1,0 +1,108 @@
+"""Every error a user can meet, as one family.
+
+Each class takes the facts and writes the sentence: what, where, expected, got, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class PhenolakeError(Exception):
+    """Base of all errors that Phenolake raises on purpose."""
+
+
+class ConfigurationError(PhenolakeError, ValueError):
+    """A `screen.yaml`, a setting or an argument says something impossible."""
+
+
+class ScreenConfigError(ConfigurationError):
+    """A `screen.yaml` can't be used; names the file and the field."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+
+
+class UnknownNameError(ConfigurationError, KeyError):
+    """A name is not among the known ones; offers the closest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        close = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class WellNameError(ConfigurationError):
+    """A text is not a well name, or the well is not on the plate."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"well {text!r}: {reason}")
+
+
+class EmptyFolderError(PhenolakeError):
+    """A folder holds no image that a reader knows."""
+
+    def __init__(self, path: str | Path, looked_for: str) -> None:
+        super().__init__(
+            f"{path}: no images found (looked for {looked_for}). "
+            "Check the path, or give a `pattern` in screen.yaml; `phenolake inspect` shows what is there."
+        )
+
+
+class ImageReadError(PhenolakeError):
+    """An image file can't be decoded, or is not what the catalogue says."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        self.uri = uri
+        self.reason = reason
+        super().__init__(f"{uri}: {reason}")
+
+
+class LakeError(PhenolakeError):
+    """The lake can't be opened, read or written."""
+
+
+class LakeLocationError(LakeError):
+    """The lake's URI can't hold a lake."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(f"lake {uri}: {reason}")
+
+
+class TableMissingError(LakeError, LookupError):
+    """A table has no version in this lake yet."""
+
+    def __init__(self, table: str, uri: str) -> None:
+        super().__init__(
+            f"table {table!r} does not exist yet in {uri}; materialize the asset of that name first"
+        )
+
+
+class TableSchemaError(LakeError, ValueError):
+    """Rows don't fit the declared table."""
+
+    def __init__(self, table: str, problem: str) -> None:
+        super().__init__(f"table {table!r}: {problem}")
+
+
+class MaskShapeError(PhenolakeError, ValueError):
+    """Masks and image of one site have different shapes."""
+
+    def __init__(self, where: str, expected: tuple[int, ...], got: tuple[int, ...]) -> None:
+        super().__init__(f"{where}: mask shape {got} does not fit the image shape {expected}")
+
+
+class ControlsMissingError(PhenolakeError, ValueError):
+    """A step needs control wells and a plate has none."""
+
+    def __init__(self, step: str, group: str, reference: str) -> None:
+        super().__init__(
+            f"{step}: no control wells in {group} (looked for {reference}). "
+            "Mark them in the plate map (control type `negcon`) or choose another reference."
+        )

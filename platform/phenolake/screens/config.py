@@ -1,0 +1,138 @@
+"""`screen.yaml`: what one screen is. Everything has a default; names are checked on loading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from phenolake.errors import ScreenConfigError, UnknownNameError
+from phenolake.identity import checked_name
+from phenolake.screens.presets import PRESETS, Preset
+
+ControlType = Literal["negcon", "poscon", "trt", "empty"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlateMapConfig(_Section):
+    """Where the plate map is and what its columns mean."""
+
+    file: str = Field("platemap.csv", description="CSV file, relative to the screen's folder")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="our name -> column in the file; our names: well, row, column, plate, batch, "
+        "perturbation, concentration, unit, control, group, moa, cell_line, smiles",
+    )
+    controls: dict[str, ControlType] = Field(
+        default_factory=dict, description="value in the control column -> control type"
+    )
+    rows: dict[str, str] = Field(
+        default_factory=dict,
+        description="perturbation by plate rows, e.g. {A-D: wortmannin}; it also names the control group",
+    )
+    unit: str | None = Field(None, description="unit of all concentrations in the file")
+    negative_control: str | None = Field(None, description="perturbation that is the negative control, e.g. DMSO")
+
+
+class ScreenConfig(_Section):
+    """One screen: a folder of plates that were planned together."""
+
+    name: str = Field(description="name of the screen; default: the folder's name")
+    preset: str = Field("cell_painting", description="assay preset that gives the defaults below")
+    reader: str | None = Field(None, description="filename_pattern or ome_tiff; detected if empty")
+    pattern: str | None = Field(
+        None,
+        description="regular expression over the path below the plate's folder, with named groups "
+        "well or row and column, and site, channel, z, t (those that apply)",
+    )
+    images: str | None = Field(
+        None, description="folder of the one plate's images, relative to the screen; default: a folder per plate"
+    )
+    plate: str | None = Field(None, description="plate name when `images` is given; default: the screen's name")
+    batch: str | None = Field(None, description="batch of plates that the plate map does not place in one")
+    channels: dict[str, str] = Field(
+        default_factory=dict, description="channel as acquired -> role; default: recognised by name"
+    )
+    nuclei_channel: str | None = Field(None, description="role that shows nuclei")
+    cell_channel: str | None = Field(None, description="role that shows cell bodies")
+    pixel_size_um: float | None = Field(None, gt=0, description="edge of a pixel in the sample, um")
+    wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = Field(None, description="plate format")
+    plate_map: PlateMapConfig = Field(default_factory=PlateMapConfig)
+    segmentation: str | None = Field(None, description="auto, classical, or cellpose:<name or path>")
+    features: str = Field("standard", description="feature set: fast, standard or full")
+    readouts: list[str] = Field(
+        default_factory=list, description="profile columns that plate_quality and hits judge"
+    )
+    labels: Literal["moa", "perturbation"] = Field(
+        "moa", description="what the models learn to tell apart, from the plate map"
+    )
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> ScreenConfig:
+        checked_name("screen", self.name)
+        if self.plate is not None:
+            checked_name("plate", self.plate)
+        if self.preset not in PRESETS:
+            raise ValueError(str(UnknownNameError("preset", self.preset, PRESETS)))
+        known = set(self.roles)
+        for what, role in (("nuclei_channel", self.nuclei_channel), ("cell_channel", self.cell_channel)):
+            if role is not None and role not in known:
+                raise ValueError(f"{what}: {UnknownNameError('channel role', role, known)}")
+        return self
+
+    @property
+    def assay(self) -> Preset:
+        """The preset's values."""
+        return PRESETS[self.preset]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Channel roles of the screen: those mapped in `channels`, else the preset's."""
+        return tuple(dict.fromkeys(self.channels.values())) or self.assay.roles
+
+    @property
+    def nuclei_role(self) -> str:
+        """Role that shows nuclei."""
+        return self.nuclei_channel or self.assay.nuclei_channel
+
+    @property
+    def cell_role(self) -> str | None:
+        """Role that shows cell bodies, if the screen has one."""
+        role = self.cell_channel or self.assay.cell_channel
+        return role if role in self.roles else None
+
+    @property
+    def readout_columns(self) -> list[str]:
+        """Profile columns by which plates and hits are judged."""
+        return self.readouts or list(self.assay.readouts)
+
+
+def load_screen_config(path: Path, default_name: str) -> ScreenConfig:
+    """Read a `screen.yaml`; a missing file gives the defaults under `default_name`.
+
+    Raises
+    ------
+    ScreenConfigError
+        If the file is no YAML mapping, or a field is unknown or impossible; names file and field.
+    """
+    values: object = {}
+    if path.exists():
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ScreenConfigError(path, f"not readable as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ScreenConfigError(path, "expected `field: value` lines at the top level")
+    try:
+        return ScreenConfig(**{"name": default_name, **values})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'screen'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
+        raise ScreenConfigError(path, problems) from error

@@ -1,0 +1,71 @@
+"""Every setting of this installation, read from the environment and `phenolake.toml`.
+
+A newcomer meets one: PHENOLAKE_HOME, the folder that holds everything Phenolake writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """Settings; environment variables (`PHENOLAKE_...`) win over `phenolake.toml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PHENOLAKE_", toml_file="phenolake.toml", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(Path("lake"), description="folder for tables, runs, models and the inbox")
+    lake_uri: str = Field("", description="where the Delta tables are; default <home>/tables; may be s3://...")
+    inbox: Path | None = Field(None, description="folder watched for new plates; default <home>/inbox")
+    mlflow_uri: str = Field("", description="MLflow tracking server; default SQLite in <home>/mlflow")
+    workers: int = Field(0, ge=0, description="processes per run; 0 uses every core")
+    quiet_time_s: float = Field(
+        60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
+    )
+    segmentation: str = Field("auto", description="segmentation method unless the screen names one")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the TOML file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def home_path(self) -> Path:
+        """`home` as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def tables_uri(self) -> str:
+        """URI of the Delta tables."""
+        return self.lake_uri or str(self.home_path / "tables")
+
+    @property
+    def inbox_path(self) -> Path:
+        """Folder that is watched for new plates."""
+        return (self.inbox or self.home_path / "inbox").expanduser().resolve()
+
+    @property
+    def dagster_path(self) -> Path:
+        """Dagster's home: runs, events and schedules."""
+        return self.home_path / "dagster"
+
+    @property
+    def mlflow_tracking_uri(self) -> str:
+        """URI of the MLflow tracking store and registry."""
+        return self.mlflow_uri or f"sqlite:///{self.home_path / 'mlflow' / 'mlflow.db'}"

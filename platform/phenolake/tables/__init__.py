@@ -1,0 +1,70 @@
+"""Every table of the lake, declared once.
+
+`TABLES` maps a name to its declaration; marts are declared by dbt.
+"""
+
+from __future__ import annotations
+
+from phenolake.errors import UnknownNameError
+from phenolake.tables.bronze import PLATE_MAP, QUARANTINE, RAW_IMAGE_CATALOG
+from phenolake.tables.declare import Column, Features, Layer, Table
+from phenolake.tables.gold import (
+    BATCH_CORRECTED_PROFILES,
+    CONSENSUS_PROFILES,
+    MODEL_PREDICTIONS,
+    NORMALIZED_PROFILES,
+    WELL_PROFILES,
+)
+from phenolake.tables.silver import (
+    ILLUMINATION_FUNCTIONS,
+    IMAGE_QUALITY,
+    SEGMENTATION_MASKS,
+    SINGLE_CELL_FEATURES,
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        RAW_IMAGE_CATALOG,
+        PLATE_MAP,
+        QUARANTINE,
+        ILLUMINATION_FUNCTIONS,
+        IMAGE_QUALITY,
+        SEGMENTATION_MASKS,
+        SINGLE_CELL_FEATURES,
+        WELL_PROFILES,
+        NORMALIZED_PROFILES,
+        BATCH_CORRECTED_PROFILES,
+        CONSENSUS_PROFILES,
+        MODEL_PREDICTIONS,
+    )
+}
+
+
+def table_named(name: str) -> Table:
+    """Return the declaration of a table; `UnknownNameError` lists the tables there are."""
+    if name not in TABLES:
+        raise UnknownNameError("table", name, TABLES)
+    return TABLES[name]
+
+
+__all__ = [
+    "BATCH_CORRECTED_PROFILES",
+    "CONSENSUS_PROFILES",
+    "ILLUMINATION_FUNCTIONS",
+    "IMAGE_QUALITY",
+    "MODEL_PREDICTIONS",
+    "NORMALIZED_PROFILES",
+    "PLATE_MAP",
+    "QUARANTINE",
+    "RAW_IMAGE_CATALOG",
+    "SEGMENTATION_MASKS",
+    "SINGLE_CELL_FEATURES",
+    "TABLES",
+    "WELL_PROFILES",
+    "Column",
+    "Features",
+    "Layer",
+    "Table",
+    "table_named",
+]

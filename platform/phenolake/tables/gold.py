@@ -1,0 +1,115 @@
+"""Gold tables: profiles of wells and perturbations, and what models say."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from phenolake.tables import keys
+from phenolake.tables.bronze import PER_PLATE
+from phenolake.tables.declare import Column, Features, Layer, Table
+
+_PROFILE_FEATURES = Features(pa.float64(), "feature of the profile, named as in single_cell_features")
+_WELL_COLUMNS = (keys.SCREEN, keys.BATCH, keys.PLATE, keys.WELL, *keys.TREATMENT, keys.CELL_COUNT)
+PER_SCREEN = ("Metadata_Screen",)
+
+WELL_PROFILES = Table(
+    "well_profiles",
+    Layer.GOLD,
+    grain="one row per well: the median over its cells",
+    key=(*PER_PLATE, "Metadata_Well"),
+    partition_by=PER_PLATE,
+    columns=(
+        *_WELL_COLUMNS,
+        Column("Metadata_SiteCount", pa.int64(), "segmented sites of the well", unit="sites", nullable=False),
+    ),
+    features=_PROFILE_FEATURES,
+    free_metadata=True,
+)
+
+NORMALIZED_PROFILES = Table(
+    "normalized_profiles",
+    Layer.GOLD,
+    grain="one row per well and normalization method",
+    key=(*PER_PLATE, "Metadata_Well", "Metadata_Normalization"),
+    partition_by=PER_PLATE,
+    columns=(
+        *_WELL_COLUMNS,
+        Column(
+            "Metadata_Normalization",
+            pa.string(),
+            "standardize (mean, SD) or mad_robustize (median, MAD x 1.4826) against negative controls",
+            nullable=False,
+        ),
+    ),
+    features=_PROFILE_FEATURES,
+    free_metadata=True,
+)
+
+BATCH_CORRECTED_PROFILES = Table(
+    "batch_corrected_profiles",
+    Layer.GOLD,
+    grain="one row per well and correction method",
+    key=(*PER_PLATE, "Metadata_Well", "Metadata_Correction"),
+    partition_by=PER_SCREEN,
+    columns=(
+        *_WELL_COLUMNS,
+        Column("Metadata_Correction", pa.string(), "correction method, e.g. none or sphering", nullable=False),
+    ),
+    features=_PROFILE_FEATURES,
+    free_metadata=True,
+)
+
+CONSENSUS_PROFILES = Table(
+    "consensus_profiles",
+    Layer.GOLD,
+    grain="one row per perturbation, concentration and correction method: the median over its wells",
+    key=(
+        *PER_SCREEN,
+        "Metadata_Perturbation",
+        "Metadata_Concentration",
+        "Metadata_ControlType",
+        "Metadata_Correction",
+    ),
+    partition_by=PER_SCREEN,
+    columns=(
+        keys.SCREEN,
+        *keys.TREATMENT[:4],
+        keys.TREATMENT[5],
+        Column("Metadata_Correction", pa.string(), "correction method, e.g. none or sphering", nullable=False),
+        Column("Metadata_WellCount", pa.int64(), "wells behind the profile", unit="wells", nullable=False),
+        keys.CELL_COUNT,
+    ),
+    features=_PROFILE_FEATURES,
+)
+
+MODEL_PREDICTIONS = Table(
+    "model_predictions",
+    Layer.GOLD,
+    grain="one row per cell and model",
+    key=(
+        *PER_PLATE,
+        "Metadata_Well",
+        "Metadata_Site",
+        "Metadata_ObjectNumber",
+        "model_name",
+        "model_version",
+    ),
+    partition_by=PER_SCREEN,
+    columns=(
+        keys.SCREEN,
+        keys.BATCH,
+        keys.PLATE,
+        keys.WELL,
+        keys.SITE,
+        keys.OBJECT,
+        Column("model_name", pa.string(), "registered model in MLflow", nullable=False),
+        Column("model_version", pa.string(), "version in the MLflow registry", nullable=False),
+        Column("mlflow_run_id", pa.string(), "MLflow run that trained the model", nullable=False),
+        Column("label", pa.string(), "most probable class", nullable=False),
+        Column("true_label", pa.string(), "class from the plate map, where there is one"),
+        Column("probability", pa.float32(), "probability of `label`", nullable=False),
+        Column("entropy", pa.float32(), "entropy of the class probabilities", unit="nats", nullable=False),
+        Column("split", pa.string(), "train, validation or unseen: how the model met this cell", nullable=False),
+        Column("probabilities", pa.map_(pa.string(), pa.float32()), "probability of every class"),
+    ),
+)

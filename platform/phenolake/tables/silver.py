@@ -1,0 +1,95 @@
+"""Silver tables: measured from pixels, per site and per cell."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from phenolake.tables import keys
+from phenolake.tables.bronze import PER_PLATE
+from phenolake.tables.declare import Column, Features, Layer, Table
+
+ILLUMINATION_FUNCTIONS = Table(
+    "illumination_functions",
+    Layer.SILVER,
+    grain="one row per plate and channel",
+    key=(*PER_PLATE, "channel"),
+    partition_by=PER_PLATE,
+    columns=(
+        keys.SCREEN,
+        keys.PLATE,
+        Column("channel", pa.string(), "role of the channel", nullable=False),
+        Column(
+            "illumination",
+            pa.binary(),
+            "float32 (height, width), little endian, row order, zstd; divide a raw image by it",
+            nullable=False,
+        ),
+        Column("height", pa.int32(), "rows of the function", unit="pixels", nullable=False),
+        Column("width", pa.int32(), "columns of the function", unit="pixels", nullable=False),
+        Column("images", pa.int32(), "images the function was estimated from", nullable=False),
+        Column("method", pa.string(), "how it was estimated", nullable=False),
+        Column("unevenness", pa.float64(), "largest over smallest value of the function", nullable=False),
+    ),
+)
+
+IMAGE_QUALITY = Table(
+    "image_quality",
+    Layer.SILVER,
+    grain="one row per site and channel",
+    key=(*PER_PLATE, "Metadata_Well", "Metadata_Site", "channel"),
+    partition_by=PER_PLATE,
+    columns=(
+        keys.SCREEN,
+        keys.BATCH,
+        keys.PLATE,
+        keys.WELL,
+        keys.SITE,
+        Column("channel", pa.string(), "role of the channel", nullable=False),
+        Column("focus_score", pa.float64(), "normalized variance of the Laplacian; higher is sharper"),
+        Column(
+            "power_log_log_slope",
+            pa.float64(),
+            "slope of log power against log spatial frequency; lower is blurrier",
+        ),
+        Column("saturated_fraction", pa.float64(), "share of pixels at the largest value of the type"),
+        Column("background", pa.float64(), "5th percentile of the pixels", unit="intensity"),
+        Column("median_intensity", pa.float64(), "median of the pixels", unit="intensity"),
+        Column("p99_intensity", pa.float64(), "99th percentile of the pixels", unit="intensity"),
+        Column("is_blurred", pa.bool_(), "slope or focus far below the plate's median (robust)"),
+        Column("is_saturated", pa.bool_(), "more saturated pixels than the screen allows"),
+        Column("is_empty", pa.bool_(), "no signal above the background"),
+    ),
+)
+
+SEGMENTATION_MASKS = Table(
+    "segmentation_masks",
+    Layer.SILVER,
+    grain="one row per site and compartment",
+    key=(*PER_PLATE, "Metadata_Well", "Metadata_Site", "compartment"),
+    partition_by=PER_PLATE,
+    columns=(
+        keys.SCREEN,
+        keys.BATCH,
+        keys.PLATE,
+        keys.WELL,
+        keys.SITE,
+        Column("compartment", pa.string(), "Nuclei, Cells or Cytoplasm", nullable=False),
+        Column("labels", pa.binary(), "label image (0 = background), losslessly packed", nullable=False),
+        Column("codec", pa.string(), "how `labels` is packed", nullable=False),
+        Column("height", pa.int32(), "rows of the label image", unit="pixels", nullable=False),
+        Column("width", pa.int32(), "columns of the label image", unit="pixels", nullable=False),
+        Column("object_count", pa.int32(), "objects in the label image", unit="objects", nullable=False),
+        Column("method", pa.string(), "segmentation method and settings", nullable=False),
+        Column("model_hash", pa.string(), "sha256 of the weights, where a network was used"),
+    ),
+)
+
+SINGLE_CELL_FEATURES = Table(
+    "single_cell_features",
+    Layer.SILVER,
+    grain="one row per cell; nuclei, cells and cytoplasm joined by one object number",
+    key=(*PER_PLATE, "Metadata_Well", "Metadata_Site", "Metadata_ObjectNumber"),
+    partition_by=PER_PLATE,
+    columns=(keys.SCREEN, keys.BATCH, keys.PLATE, keys.WELL, keys.SITE, keys.OBJECT),
+    features=Features(pa.float32(), "CellProfiler-style feature <Compartment>_<Family>_<Measure>"),
+)
