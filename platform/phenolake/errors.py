@@ -106,3 +106,31 @@ class ControlsMissingError(PhenolakeError, ValueError):
             f"{step}: no control wells in {group} (looked for {reference}). "
             "Mark them in the plate map (control type `negcon`) or choose another reference."
         )
+
+
+class TrainingDataError(ConfigurationError):
+    """Cells, labels or pixels can't train a model or be judged by one."""
+
+
+class LeakageError(ConfigurationError):
+    """A split puts cells of one group into several parts."""
+
+    def __init__(self, by: str, groups: list[str]) -> None:
+        shown = "; ".join(groups[:3]) + ("; ..." if len(groups) > 3 else "")
+        super().__init__(f"split by {by} leaks: {len(groups)} group(s) in several parts ({shown})")
+
+
+class ModelFileError(PhenolakeError):
+    """A stored model or checkpoint is damaged, or not one of ours."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+
+
+class TrainingDivergedError(PhenolakeError):
+    """The loss became infinite or NaN."""
+
+    def __init__(self, epoch: int, learning_rate: float) -> None:
+        super().__init__(
+            f"training diverged in epoch {epoch}; lower the learning rate (now {learning_rate:g})"
+        )
