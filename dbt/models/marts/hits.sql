@@ -1,0 +1,67 @@
+with wells as (
+    select
+        readouts.*,
+        readouts.value - negcon.negcon_mean as difference,
+        negcon.negcon_sd
+    from {{ ref("well_readouts") }} as readouts
+    join {{ ref("negative_controls") }} as negcon
+        using (Metadata_Screen, Metadata_Plate, control_group, readout)
+    where readouts.Metadata_Perturbation is not null and readouts.value is not null
+),
+
+treatments as (
+    select
+        Metadata_Screen,
+        Metadata_Perturbation,
+        Metadata_Concentration,
+        Metadata_ConcentrationUnit,
+        readout,
+        min(Metadata_MOA) as Metadata_MOA,
+        coalesce(bool_or(Metadata_ControlType <> 'trt'), false) as is_control,
+        count(*) as wells,
+        count(distinct Metadata_Plate) as plates,
+        median(value) as median_value,
+        median(z_score) as median_z,
+        avg(difference) as effect,
+        stddev_samp(difference) as replicate_sd,
+        avg(difference) / nullif(sqrt(var_samp(difference) + avg(negcon_sd ** 2)), 0) as ssmd,
+        -- Stouffer: the sum of n standard normals has an SD of sqrt(n).
+        sum(z_score) / sqrt(count(z_score)) as combined_z
+    from wells
+    group by all
+),
+
+tested as (
+    select
+        *,
+        {{ two_sided_normal_p("combined_z") }} as p_value
+    from treatments
+),
+
+-- Benjamini and Hochberg: p times tests over rank, made monotonic from the largest p downwards.
+ranked as (
+    select
+        *,
+        p_value * count(p_value) over family / count(p_value) over (family order by p_value)
+            as p_by_rank
+    from tested
+    window family as (partition by Metadata_Screen, readout)
+),
+
+corrected as (
+    select
+        * exclude (p_by_rank),
+        case
+            when p_value is not null
+                then least(1.0, min(p_by_rank) over (
+                    partition by Metadata_Screen, readout order by p_value desc nulls first
+                ))
+        end as q_value
+    from ranked
+)
+
+select
+    *,
+    coalesce(q_value < {{ var("hit_q") }} and abs(median_z) >= {{ var("hit_z") }}, false) as is_hit
+from corrected
+order by Metadata_Screen, readout, q_value, abs(median_z) desc, Metadata_Perturbation, Metadata_Concentration

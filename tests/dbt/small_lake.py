@@ -1,0 +1,119 @@
+"""A lake of two plates, small enough to work every mart out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from phenolake.tables import TABLES
+from phenolake.tables.dbt_sources import READOUT_VALUES
+
+READOUT = "Metadata_CellCount"
+
+# well, perturbation, dose, control type, control group, value, robust z
+P1_WELLS = [
+    ("A01", "DMSO", None, "negcon", "top", 10.0, -0.5),
+    ("A02", "DMSO", None, "negcon", "top", 12.0, 0.5),
+    ("A03", "killer", 10.0, "poscon", "top", 100.0, 40.0),
+    ("A04", "killer", 10.0, "poscon", "top", 104.0, 42.0),
+    ("A05", "drug", 1.0, "trt", "top", 21.0, 5.0),
+    ("A06", "dud", 1.0, "trt", "top", 11.0, 0.0),
+    # The group `low` has no negative control of its own: it is judged against the plate's.
+    ("B01", "killer", 10.0, "poscon", "low", 60.0, 20.0),
+    ("B02", "killer", 10.0, "poscon", "low", 62.0, 21.0),
+    ("B03", "drug", 1.0, "trt", "low", float("nan"), float("nan")),
+    ("B04", None, None, "empty", "low", 0.0, -4.0),
+]
+# A plate without positive control; its wells name no group.
+P2_WELLS = [
+    ("A01", "DMSO", None, "negcon", None, 30.0, 0.0),
+    ("A02", "drug", 1.0, "trt", None, 43.0, 7.0),
+    ("A03", "dud", 1.0, "trt", None, 31.0, float("inf")),
+]
+
+
+def tables() -> dict[str, pa.Table]:
+    """Rows by table name; tables without rows are there and empty."""
+    catalog, plate_map, quality, masks, readouts = [], [], [], [], []
+    for plate, wells in (("P1", P1_WELLS), ("P2", P2_WELLS)):
+        for well, perturbation, dose, control, group, value, z_score in wells:
+            key = {"Metadata_Screen": "S", "Metadata_Plate": plate, "Metadata_Well": well}
+            treatment = {
+                "Metadata_Perturbation": perturbation,
+                "Metadata_Concentration": dose,
+                "Metadata_ConcentrationUnit": "uM" if dose else None,
+                "Metadata_ControlType": control,
+                "Metadata_ControlGroup": group,
+            }
+            plate_map.append(key | treatment)
+            measured = {"Metadata_CellCount": 5, "readout": READOUT, "value": value}
+            readouts.append(key | treatment | measured | {"z_score": z_score})
+            for site in (1, 2):
+                sited = key | {"Metadata_Site": site}
+                catalog += [_plane(sited, "DNA"), _plane(sited, "GFP")]
+                # The second site of A01 was lost; the second site of A02 has one blurred channel.
+                if (well, site) != ("A01", 2):
+                    masks += [_mask(sited, "Nuclei", site + 1), _mask(sited, "Cells", 99)]
+                quality += [
+                    sited | {"channel": "DNA", "focus_score": 2.0, "is_blurred": False},
+                    sited
+                    | {
+                        "channel": "GFP",
+                        "focus_score": 4.0,
+                        "is_blurred": (well, site) == ("A02", 2),
+                    },
+                ]
+    rows = {
+        "raw_image_catalog": catalog,
+        "plate_map": plate_map,
+        "image_quality": quality,
+        "segmentation_masks": masks,
+        "readout_values": readouts,
+        "quarantine": [_refused("P1", 1), _refused("P1", 2), _refused("P3", 1)],
+    }
+    declared = {**TABLES, READOUT_VALUES.name: READOUT_VALUES}
+    return {
+        name: pa.Table.from_pylist(rows.get(name, []), schema=table.arrow_schema())
+        for name, table in declared.items()
+    }
+
+
+def write_database(path: Path, contents: dict[str, pa.Table]) -> None:
+    """Write the tables into the schemas that dbt reads."""
+    declared = {**TABLES, READOUT_VALUES.name: READOUT_VALUES}
+    with duckdb.connect(str(path)) as connection:
+        for schema in ("bronze", "silver", "gold"):
+            connection.execute(f"create schema {schema}")
+        for name, rows in contents.items():
+            connection.register("rows", rows)
+            connection.execute(f"create table {declared[name].layer}.{name} as from rows")
+            connection.unregister("rows")
+
+
+def _plane(sited: dict[str, object], channel: str) -> dict[str, object]:
+    name = f"{sited['Metadata_Well']}_{sited['Metadata_Site']}_{channel}.tif"
+    file = {"uri": name, "index_in_file": 0, "bytes": 32, "source_format": "filename_pattern"}
+    return (
+        sited
+        | file
+        | {"channel": channel, "z": 0, "t": 0, "height": 4, "width": 4, "dtype": "uint16"}
+    )
+
+
+def _mask(sited: dict[str, object], compartment: str, objects: int) -> dict[str, object]:
+    image = {"labels": b"", "codec": "raw", "height": 4, "width": 4, "method": "classical"}
+    return sited | image | {"compartment": compartment, "object_count": objects}
+
+
+def _refused(plate: str, number: int) -> dict[str, object]:
+    return {
+        "Metadata_Screen": "S",
+        "Metadata_Plate": plate,
+        "stage": "raw_image_catalog",
+        "number": number,
+        "problem": "unreadable_image",
+        "found_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }

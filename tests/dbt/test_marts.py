@@ -1,0 +1,194 @@
+"""The marts, built by dbt over a small lake and compared with numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy.stats import false_discovery_control, norm
+
+from phenolake.tables.dbt_sources import READOUT_VALUES
+from tests.dbt.small_lake import READOUT, tables, write_database
+
+TREATMENTS = 60
+
+
+def build(
+    project: Path, folder: Path, contents: dict[str, pa.Table]
+) -> subprocess.CompletedProcess:
+    """Run `dbt build` on a database with these tables; everything it writes stays in `folder`."""
+    write_database(folder / "lake.duckdb", contents)
+    dbt = Path(sys.executable).with_name("dbt")
+    if not dbt.exists():
+        pytest.skip("dbt is not installed beside this Python")
+    arguments = ["--project-dir", project, "--profiles-dir", project, "--log-path", folder / "logs"]
+    environment = os.environ | {
+        "PHENOLAKE_DBT_DATABASE": str(folder / "lake.duckdb"),
+        "DBT_TARGET_PATH": str(folder / "target"),
+    }
+    return subprocess.run(
+        [dbt, "--no-use-colors", "build", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def random_screen(rng: np.random.Generator) -> pa.Table:
+    """A second screen: treatments of one to four wells with robust z from 0 to far away."""
+    rows = []
+    for treatment in range(TREATMENTS):
+        shift = rng.choice([0, 0, 0, 2, 4, 8])
+        for replicate in range(rng.integers(1, 5)):
+            well = {"Metadata_Screen": "R", "Metadata_Plate": f"R{replicate}"}
+            well |= {"Metadata_Well": f"{chr(65 + treatment // 24)}{treatment % 24 + 1:02d}"}
+            well |= {
+                "Metadata_Perturbation": f"compound {treatment}",
+                "Metadata_ControlType": "trt",
+            }
+            well |= {"Metadata_CellCount": 1, "readout": READOUT, "value": 1.0}
+            rows.append(well | {"z_score": rng.normal(shift)})
+    return pa.Table.from_pylist(rows, schema=READOUT_VALUES.arrow_schema())
+
+
+@pytest.fixture(scope="module")
+def marts(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
+    folder = tmp_path_factory.mktemp("marts")
+    contents = tables()
+    more = random_screen(np.random.default_rng(0))
+    contents["readout_values"] = pa.concat_tables([contents["readout_values"], more])
+    result = build(repository / "dbt", folder, contents)
+    assert result.returncode == 0, result.stdout
+    assert "WARN" not in result.stdout.replace("WARN=0", ""), result.stdout
+    with duckdb.connect(str(folder / "lake.duckdb"), read_only=True) as connection:
+        names = connection.sql(
+            "select table_name from information_schema.tables "
+            "where table_schema = 'marts' and table_type = 'BASE TABLE'"
+        ).fetchall()
+        return {name: connection.sql(f"from marts.{name}").pl() for (name,) in names}
+
+
+def plate_row(marts: dict[str, pl.DataFrame], plate: str, group: str) -> dict:
+    chosen = (pl.col("Metadata_Plate") == plate) & (pl.col("control_group") == group)
+    return marts["plate_quality"].filter(chosen).row(0, named=True)
+
+
+def hit_row(marts: dict[str, pl.DataFrame], perturbation: str) -> dict:
+    return marts["hits"].filter(pl.col("Metadata_Perturbation") == perturbation).row(0, named=True)
+
+
+def test_marts_are_tables_of_the_schema_marts(marts):
+    assert sorted(marts) == ["hits", "plate_quality", "screen_summary"]
+
+
+def test_sites_and_cells_are_counted_per_control_group(marts):
+    row = plate_row(marts, "P1", "top")
+    assert (row["wells"], row["wells_profiled"]) == (6, 6)
+    assert (row["sites"], row["sites_segmented"], row["sites_lost"]) == (12, 11, 1)
+    assert (row["cell_count"], row["cells_per_site"]) == (6 * 2 + 5 * 3, 2)
+    assert (row["blurred_sites"], row["blurred_fraction"]) == (1, pytest.approx(1 / 12))
+    assert row["focus_score"] == 3
+    assert row["quarantined"] == 2
+
+
+def test_z_prime_uses_the_controls_of_the_group(marts):
+    row = plate_row(marts, "P1", "top")
+    assert (row["negcon_wells"], row["poscon_wells"], row["has_controls"]) == (2, 2, True)
+    assert row["poscon_perturbation"] == "killer"
+    # Means 11 and 102, sample SDs sqrt 2 and 2 sqrt 2.
+    assert row["z_prime"] == pytest.approx(1 - 3 * 3 * math.sqrt(2) / 91)
+    assert row["ssmd"] == pytest.approx(91 / math.sqrt(2 + 8))
+
+
+def test_group_without_negative_controls_is_judged_against_those_of_the_plate(marts):
+    row = plate_row(marts, "P1", "low")
+    assert (row["negcon_wells"], row["negcon_mean"]) == (2, 11)
+    assert row["z_prime"] == pytest.approx(1 - 3 * 2 * math.sqrt(2) / 50)
+    assert (row["wells"], row["wells_profiled"]) == (4, 3)
+
+
+def test_plate_without_enough_controls_has_no_z_prime(marts):
+    row = plate_row(marts, "P2", "plate")
+    assert (row["negcon_wells"], row["poscon_wells"], row["has_controls"]) == (1, 0, False)
+    assert row["negcon_sd"] is row["z_prime"] is row["ssmd"] is None
+
+
+def test_refused_plate_is_shown_with_nothing_on_it(marts):
+    row = plate_row(marts, "P3", "plate")
+    assert (row["quarantined"], row["sites"], row["wells"]) == (1, 0, 0)
+    assert row["z_prime"] is row["cells_per_site"] is None
+
+
+def test_effect_is_the_distance_from_the_controls_of_each_plate(marts):
+    row = hit_row(marts, "drug")
+    # 21 against 11 on one plate, 43 against 30 on the other; the well without a value is left out.
+    assert (row["wells"], row["plates"]) == (2, 2)
+    assert (row["median_value"], row["median_z"], row["effect"]) == (32, 6, 11.5)
+    assert row["replicate_sd"] == pytest.approx(3 / math.sqrt(2))
+    assert row["ssmd"] == pytest.approx(11.5 / math.sqrt(4.5 + 2))
+    assert row["p_value"] == pytest.approx(math.erfc(6), rel=1e-11, abs=0)
+    assert row["q_value"] == pytest.approx(row["p_value"] * 4 / 2, rel=1e-12, abs=0)
+    assert (row["is_hit"], row["is_control"]) == (True, False)
+
+
+def test_controls_are_flagged_and_kept(marts):
+    killer, dmso = hit_row(marts, "killer"), hit_row(marts, "DMSO")
+    assert (killer["is_control"], killer["is_hit"], killer["p_value"]) == (True, True, 0)
+    assert (dmso["is_control"], dmso["is_hit"], dmso["p_value"]) == (True, False, 1)
+
+
+def test_infinite_z_score_counts_as_missing(marts):
+    row = hit_row(marts, "dud")
+    assert (row["wells"], row["median_z"], row["is_hit"]) == (2, 0, False)
+
+
+def test_wells_without_perturbation_are_no_treatment(marts):
+    assert marts["hits"].filter(Metadata_Screen="S").height == 4
+
+
+def test_p_and_q_values_equal_scipys(marts):
+    rows = marts["hits"].filter(Metadata_Screen="R")
+    z = (
+        random_screen(np.random.default_rng(0))
+        .to_pandas()
+        .groupby("Metadata_Perturbation")["z_score"]
+    )
+    combined = (z.sum() / np.sqrt(z.count())).loc[rows["Metadata_Perturbation"].to_list()]
+    p = 2 * norm.sf(np.abs(combined.to_numpy()))
+    assert rows.height == TREATMENTS
+    np.testing.assert_allclose(rows["p_value"], p, rtol=1e-11)
+    np.testing.assert_allclose(rows["q_value"], false_discovery_control(p), rtol=1e-11)
+    hits = (rows["q_value"] < 0.05) & (rows["median_z"].abs() >= 3)
+    assert 0 < hits.sum() < TREATMENTS
+    assert rows["is_hit"].to_list() == hits.to_list()
+
+
+def test_screen_without_controls_still_has_a_summary(marts):
+    row = marts["screen_summary"].filter(Metadata_Screen="R").row(0, named=True)
+    assert (row["plates"], row["plates_with_controls"], row["treatments"]) == (4, 0, TREATMENTS)
+    assert row["median_z_prime"] is None
+
+
+def test_summary_counts_each_well_and_treatment_once(marts):
+    row = marts["screen_summary"].filter(Metadata_Screen="S").row(0, named=True)
+    assert (row["plates"], row["plates_with_controls"], row["wells"]) == (3, 1, 13)
+    assert (row["sites"], row["sites_lost"], row["quarantined"]) == (26, 2, 3)
+    assert row["cell_count"] == 27 + 20 + 12
+    assert (row["treatments"], row["hits"]) == (2, 1)
+
+
+def test_doubled_readout_fails_the_build_and_is_named(repository, tmp_path):
+    contents = tables()
+    twice = contents["readout_values"]
+    contents["readout_values"] = pa.concat_tables([twice, twice.slice(0, 1)])
+    result = build(repository / "dbt", tmp_path, contents)
+    assert result.returncode == 1
+    assert "unique_combination_gold_readout_values" in result.stdout
