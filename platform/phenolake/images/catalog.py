@@ -15,7 +15,9 @@ from phenolake.images.pixels import Header, file_checksum, read_header
 from phenolake.images.planes import Plane, Problem
 from phenolake.images.readers import detect_reader, reader_named
 from phenolake.screens.config import ScreenConfig
-from phenolake.screens.discover import Plate
+from phenolake.screens.discover import Plate, Screen
+from phenolake.screens.plate_map import read_plate_map
+from phenolake.tables import RAW_IMAGE_CATALOG
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,22 @@ class Catalog:
     problems: list[Problem]
 
 
-def catalogue_plate(config: ScreenConfig, plate: Plate) -> Catalog:
+def catalogue_plate(screen: Screen, plate: Plate) -> Catalog:
     """List every plane of a plate; bad files become problems and everything else goes on.
 
     Returns
     -------
     Catalog
-        `rows` has the columns of `raw_image_catalog` but the batch.
+        `rows` has the columns of `raw_image_catalog`.
 
     Raises
     ------
     EmptyFolderError
         If the folder holds no image that a reader knows.
+    ConfigurationError
+        If the plate map, which says the batch, can't be used.
     """
+    config = screen.config
     name = config.reader or detect_reader(plate.folder, config.pattern).reader
     problems: list[Problem] = []
     planes = _placed(reader_named(name, config.pattern).planes(plate.folder), config, problems)
@@ -48,7 +53,12 @@ def catalogue_plate(config: ScreenConfig, plate: Plate) -> Catalog:
     if not checked and not problems:
         raise EmptyFolderError(plate.folder, f"images known to the {name} reader")
     problems.extend(_missing_channels(checked, config))
-    return Catalog(_rows(checked, config, plate, name), problems)
+    rows = _rows(checked, config, plate, name)
+    batches = read_plate_map(screen, plate.key, set(rows["Metadata_Well"])).rows
+    rows = rows.drop("Metadata_Batch").join(
+        batches.select("Metadata_Well", "Metadata_Batch"), on="Metadata_Well", maintain_order="left"
+    )
+    return Catalog(rows.select(RAW_IMAGE_CATALOG.column_names), problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +260,5 @@ def _rows(
             planes, key=lambda p: (p.plane.well, p.plane.site, p.role, p.plane.t, p.plane.z)
         )
     ]
-    from phenolake.tables import RAW_IMAGE_CATALOG
-
-    schema = pl.Schema(pl.from_arrow(RAW_IMAGE_CATALOG.arrow_schema().empty_table()).schema)  # type: ignore[union-attr]
-    return pl.DataFrame(records, schema={k: v for k, v in schema.items() if k != "Metadata_Batch"})
+    empty = pl.DataFrame(RAW_IMAGE_CATALOG.arrow_schema().empty_table())
+    return pl.DataFrame(records, schema=empty.schema)

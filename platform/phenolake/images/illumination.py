@@ -13,7 +13,7 @@ import numpy as np
 from phenolake.errors import ImageReadError
 from phenolake.images.sites import Site, read_site
 
-METHOD = "mean of images, each scaled to mean 1 and clipped at 5x its median; Gaussian; divide"
+METHOD = "mean of images, each clipped at its 99.5th percentile and scaled to mean 1; Gaussian; divide"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def estimate_illumination(
 ) -> Iterator[Illumination]:
     """The illumination function of every channel of a plate.
 
-    Images are averaged after scaling each to mean 1 (so that no bright field dominates) and
-    clipping at five times its median (so that debris does not). The average is smoothed by a
+    Images are averaged after clipping each at its 99.5th percentile (so that debris does not
+    dominate) and scaling it to mean 1 (so that no bright field does). The average is smoothed by a
     Gaussian with a standard deviation of `smoothing` times the longer edge. Memory holds one
     image and one sum per channel. Unreadable sites are left out here; the quality step reports
     them. With too few images to average out the cells (under 10) the function is flat.
@@ -51,11 +51,10 @@ def estimate_illumination(
     counts: dict[str, int] = {}
     for image, site in _readable(_spread(sites, max_sites)):
         for channel, plane in zip(site.channels, image, strict=True):
-            mean = float(plane.mean(dtype=np.float64))
-            if mean <= 0:
+            clipped = np.minimum(plane, np.percentile(plane, 99.5)).astype(np.float64)
+            if clipped.mean() <= 0:
                 continue  # an empty image says nothing about the light
-            clipped = np.minimum(plane, 5 * float(np.median(plane)) or plane.max())
-            scaled = clipped.astype(np.float64) / clipped.mean(dtype=np.float64)
+            scaled = clipped / clipped.mean()
             sums[channel] = sums[channel] + scaled if channel in sums else scaled
             counts[channel] = counts.get(channel, 0) + 1
     for channel, total in sums.items():

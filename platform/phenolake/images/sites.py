@@ -11,6 +11,7 @@ import polars as pl
 
 from phenolake.errors import ImageReadError
 from phenolake.images.pixels import read_plane
+from phenolake.images.planes import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,19 @@ def read_site(site: Site, illumination: Mapping[str, np.ndarray] | None = None) 
                 raise ImageReadError(stack[0][0], f"expected shape {other.shape}, got {plane.shape}")
         image.append(plane if function is None else plane / function)
     return np.stack(image)
+
+
+def undecodable(site: Site, error: ImageReadError) -> Problem:
+    """The problem of a site whose pixels can't be read."""
+    return Problem(
+        "unreadable_image",
+        "Copy the file again from the microscope and materialize the plate again.",
+        uri=error.uri,
+        well=site.well,
+        site=site.site,
+        expected="pixels that can be decoded",
+        got=error.reason,
+    )
 
 
 def _scaled(plane: np.ndarray) -> np.ndarray:

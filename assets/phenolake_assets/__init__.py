@@ -1,0 +1,1 @@
+"""Dagster assets, jobs, sensors and schedules: thin layers over the engine."""

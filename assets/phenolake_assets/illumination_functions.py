@@ -1,0 +1,65 @@
+"""Silver asset: how brightly each part of the field is lit, per plate and channel."""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+from phenolake.images.illumination import METHOD, estimate_illumination
+from phenolake.images.sites import complete_sites
+from phenolake.lake import encode_array
+from phenolake.pictures import as_markdown, field_maps
+from phenolake.tables import ILLUMINATION_FUNCTIONS
+from phenolake_resources import LakeResource, ScreensResource
+
+from phenolake_assets.columns import table_metadata
+from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.partitions import plates
+from phenolake_assets.raw_images import raw_image_catalog
+
+
+@dg.asset(
+    deps=[raw_image_catalog],
+    partitions_def=plates,
+    group_name="silver",
+    kinds={"deltalake"},
+    metadata=table_metadata(ILLUMINATION_FUNCTIONS),
+    code_version="1",
+    retry_policy=STORAGE_RETRY,
+    check_specs=[key_check("illumination_functions")],
+)
+def illumination_functions(
+    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
+) -> dg.MaterializeResult:
+    """Illumination function of each channel of the plate; raw images are divided by it."""
+    with clear_failures():
+        run = PlateRun.start(context, lake, screens)
+        sites = complete_sites(run.read("raw_image_catalog"), run.screen.config.roles)
+        found = list(estimate_illumination(sites))
+        rows = pl.DataFrame(
+            [
+                {
+                    "channel": light.channel,
+                    "illumination": encode_array(light.function),
+                    "height": light.function.shape[0],
+                    "width": light.function.shape[1],
+                    "images": light.images,
+                    "method": METHOD,
+                    "unevenness": light.unevenness,
+                }
+                for light in found
+            ],
+            schema_overrides={"illumination": pl.Binary},
+        )
+        commit = run.land(ILLUMINATION_FUNCTIONS, rows if found else iter(()), parameters={"method": METHOD})
+        return run.report(
+            commit,
+            {
+                "unevenness": {light.channel: round(light.unevenness, 3) for light in found},
+                "functions": dg.MetadataValue.md(
+                    as_markdown(field_maps({light.channel: light.function for light in found}), "illumination")
+                    if found
+                    else "no complete site"
+                ),
+            },
+            [run.unique_keys(ILLUMINATION_FUNCTIONS, run.where)],
+        )

@@ -1,0 +1,98 @@
+"""Silver asset: label images of nuclei, cells and cytoplasm for every site."""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+from phenolake.images.planes import Problem
+from phenolake.images.sites import complete_sites
+from phenolake.pictures import as_markdown, plate_heatmap
+from phenolake.segmentation import resolve_method
+from phenolake.stages.light import illumination_file
+from phenolake.stages.masks import SegmentSite, segment_plate
+from phenolake.stages.outlines import outlines_of_some
+from phenolake.tables import SEGMENTATION_MASKS
+from phenolake_resources import ComputeResource, LakeResource, ScreensResource
+
+from phenolake_assets.columns import table_metadata
+from phenolake_assets.illumination_functions import illumination_functions
+from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.partitions import plates
+from phenolake_assets.raw_images import raw_image_catalog
+
+
+@dg.asset(
+    deps=[raw_image_catalog, illumination_functions],
+    partitions_def=plates,
+    group_name="silver",
+    kinds={"deltalake"},
+    metadata=table_metadata(SEGMENTATION_MASKS),
+    code_version="1",
+    pool="segmentation",
+    retry_policy=STORAGE_RETRY,
+    check_specs=[
+        key_check("segmentation_masks"),
+        dg.AssetCheckSpec(
+            "every_site_segmented",
+            asset="segmentation_masks",
+            description="Every complete site of the catalogue has masks; the others are in quarantine.",
+        ),
+    ],
+)
+def segmentation_masks(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    screens: ScreensResource,
+    compute: ComputeResource,
+) -> dg.MaterializeResult:
+    """Label images of nuclei, cells and cytoplasm; one object number joins the three."""
+    with clear_failures():
+        run = PlateRun.start(context, lake, screens)
+        config = run.screen.config
+        sites = complete_sites(run.read("raw_image_catalog"), config.roles)
+        method = resolve_method(config.segmentation or screens.segmentation)
+        problems: list[Problem] = []
+        with illumination_file(run.read("illumination_functions"), config.roles) as light:
+            segment_site = SegmentSite(
+                method=method.name,
+                method_text=method.name,
+                model_hash=method.model_hash,
+                nuclei_channel=config.nuclei_role,
+                cell_channel=config.cell_role,
+                illumination=light,
+            )
+            segmented = run.progress(
+                segment_plate(sites, segment_site, compute.open(), problems), len(sites), "segmentation"
+            )
+            commit = run.land(
+                SEGMENTATION_MASKS,
+                run.batches(SEGMENTATION_MASKS, segmented),
+                problems,
+                parameters={"method": method.name, "reason": method.reason, "model": method.model_hash},
+            )
+            outlines = outlines_of_some(run.lake, run.where, sites, light)
+        counts = run.read(
+            "segmentation_masks", ["Metadata_Well", "Metadata_Site", "compartment", "object_count"]
+        ).filter(pl.col("compartment") == "Nuclei")
+        per_well = counts.group_by("Metadata_Well").agg(pl.col("object_count").sum().alias("cells"))
+        return run.report(
+            commit,
+            {
+                "method": f"{method.name} ({method.reason})",
+                "cells": int(counts["object_count"].sum()),
+                "sites": counts.height,
+                "sites lost": len(sites) - counts.height,
+                "outlines": dg.MetadataValue.md(as_markdown(outlines, "outlines") if outlines else "none"),
+                "cells per well": dg.MetadataValue.md(
+                    as_markdown(plate_heatmap(per_well, "cells", title=run.key.plate), "cells per well")
+                ),
+            },
+            [
+                run.unique_keys(SEGMENTATION_MASKS, run.where),
+                dg.AssetCheckResult(
+                    check_name="every_site_segmented",
+                    passed=counts.height == len(sites),
+                    metadata={"sites": len(sites), "segmented": counts.height},
+                ),
+            ],
+        )

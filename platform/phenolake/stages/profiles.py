@@ -1,0 +1,43 @@
+"""From cells to profiles of wells: `well_profiles` and `normalized_profiles` of one plate."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from phenolake.profiling import aggregate, normalize
+
+IS_NEGATIVE_CONTROL = pl.col("Metadata_ControlType") == "negcon"
+
+#: Both are kept side by side: SD for few controls, MAD where controls have outliers.
+NORMALIZATIONS = ("standardize", "mad_robustize")
+
+
+def profile_wells(cells: pl.LazyFrame, plate_map: pl.DataFrame, masks: pl.DataFrame) -> pl.DataFrame:
+    """Median profile of each well that has cells, with its treatment; float64 features.
+
+    `masks` needs the columns Metadata_Well and Metadata_Site. A well without cells has no row.
+    """
+    keys = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
+    without_names = cells.drop("Metadata_Batch", "Metadata_Site", "Metadata_ObjectNumber", strict=False)
+    profiles = aggregate(without_names, by=keys, statistic="median")
+    sites = masks.group_by("Metadata_Well").agg(
+        pl.col("Metadata_Site").n_unique().cast(pl.Int64).alias("Metadata_SiteCount")
+    )
+    features = [name for name in profiles.columns if not name.startswith("Metadata_")]
+    treatments = plate_map.drop("Metadata_Screen", "Metadata_Plate")
+    return (
+        profiles.join(treatments, on="Metadata_Well", how="left", maintain_order="left")
+        .join(sites, on="Metadata_Well", how="left", maintain_order="left")
+        .select(pl.exclude(features), pl.col(features))
+        .sort("Metadata_Well")
+    )
+
+
+def normalize_wells(profiles: pl.DataFrame) -> pl.DataFrame:
+    """Profiles of a plate in every normalization, stacked; reference: its negative controls."""
+    return pl.concat(
+        normalize(profiles, method, reference=IS_NEGATIVE_CONTROL).with_columns(
+            pl.lit(method).alias("Metadata_Normalization")
+        )
+        for method in NORMALIZATIONS
+    )
