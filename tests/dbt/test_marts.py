@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -16,64 +11,40 @@ import pytest
 from scipy.stats import false_discovery_control, norm
 
 from phenolake.tables.dbt_sources import READOUT_VALUES
-from tests.dbt.small_lake import READOUT, tables, write_database
 
 TREATMENTS = 60
 
 
-def build(
-    project: Path, folder: Path, contents: dict[str, pa.Table]
-) -> subprocess.CompletedProcess:
-    """Run `dbt build` on a database with these tables; everything it writes stays in `folder`."""
-    write_database(folder / "lake.duckdb", contents)
-    dbt = Path(sys.executable).with_name("dbt")
-    if not dbt.exists():
-        pytest.skip("dbt is not installed beside this Python")
-    arguments = ["--project-dir", project, "--profiles-dir", project, "--log-path", folder / "logs"]
-    environment = os.environ | {
-        "PHENOLAKE_DBT_DATABASE": str(folder / "lake.duckdb"),
-        "DBT_TARGET_PATH": str(folder / "target"),
-    }
-    return subprocess.run(
-        [dbt, "--no-use-colors", "build", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-
-
-def random_screen(rng: np.random.Generator) -> pa.Table:
-    """A second screen: treatments of one to four wells with robust z from 0 to far away."""
+@pytest.fixture(scope="module")
+def random_wells() -> pa.Table:
+    """Treatments of one to four wells, with robust z from 0 to far away."""
+    rng = np.random.default_rng(0)
     rows = []
     for treatment in range(TREATMENTS):
         shift = rng.choice([0, 0, 0, 2, 4, 8])
-        for replicate in range(rng.integers(1, 5)):
-            well = {"Metadata_Screen": "R", "Metadata_Plate": f"R{replicate}"}
-            well |= {"Metadata_Well": f"{chr(65 + treatment // 24)}{treatment % 24 + 1:02d}"}
-            well |= {
+        rows += [
+            {
+                "Metadata_Screen": "R",
+                "Metadata_Plate": f"R{replicate}",
+                "Metadata_Well": f"{chr(65 + treatment // 24)}{treatment % 24 + 1:02d}",
                 "Metadata_Perturbation": f"compound {treatment}",
                 "Metadata_ControlType": "trt",
+                "Metadata_CellCount": 1,
+                "readout": "Metadata_CellCount",
+                "value": 1.0,
+                "z_score": rng.normal(shift),
             }
-            well |= {"Metadata_CellCount": 1, "readout": READOUT, "value": 1.0}
-            rows.append(well | {"z_score": rng.normal(shift)})
+            for replicate in range(rng.integers(1, 5))
+        ]
     return pa.Table.from_pylist(rows, schema=READOUT_VALUES.arrow_schema())
 
 
 @pytest.fixture(scope="module")
-def marts(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
-    folder = tmp_path_factory.mktemp("marts")
-    contents = tables()
-    more = random_screen(np.random.default_rng(0))
-    contents["readout_values"] = pa.concat_tables([contents["readout_values"], more])
-    result = build(repository / "dbt", folder, contents)
-    assert result.returncode == 0, result.stdout
-    assert "WARN" not in result.stdout.replace("WARN=0", ""), result.stdout
-    with duckdb.connect(str(folder / "lake.duckdb"), read_only=True) as connection:
-        names = connection.sql(
-            "select table_name from information_schema.tables "
-            "where table_schema = 'marts' and table_type = 'BASE TABLE'"
-        ).fetchall()
-        return {name: connection.sql(f"from marts.{name}").pl() for (name,) in names}
+def marts(dbt_build, two_plates_and_more) -> dict[str, pl.DataFrame]:
+    build = dbt_build(two_plates_and_more)
+    assert build.exit_status == 0, build.output
+    assert "WARN" not in build.output.replace("WARN=0", ""), build.output
+    return build.marts()
 
 
 def plate_row(marts: dict[str, pl.DataFrame], plate: str, group: str) -> dict:
@@ -154,13 +125,9 @@ def test_wells_without_perturbation_are_no_treatment(marts):
     assert marts["hits"].filter(Metadata_Screen="S").height == 4
 
 
-def test_p_and_q_values_equal_scipys(marts):
+def test_p_and_q_values_equal_scipys(marts, random_wells):
     rows = marts["hits"].filter(Metadata_Screen="R")
-    z = (
-        random_screen(np.random.default_rng(0))
-        .to_pandas()
-        .groupby("Metadata_Perturbation")["z_score"]
-    )
+    z = random_wells.to_pandas().groupby("Metadata_Perturbation")["z_score"]
     combined = (z.sum() / np.sqrt(z.count())).loc[rows["Metadata_Perturbation"].to_list()]
     p = 2 * norm.sf(np.abs(combined.to_numpy()))
     assert rows.height == TREATMENTS
@@ -185,10 +152,8 @@ def test_summary_counts_each_well_and_treatment_once(marts):
     assert (row["treatments"], row["hits"]) == (2, 1)
 
 
-def test_doubled_readout_fails_the_build_and_is_named(repository, tmp_path):
-    contents = tables()
-    twice = contents["readout_values"]
-    contents["readout_values"] = pa.concat_tables([twice, twice.slice(0, 1)])
-    result = build(repository / "dbt", tmp_path, contents)
-    assert result.returncode == 1
-    assert "unique_combination_gold_readout_values" in result.stdout
+def test_doubled_readout_fails_the_build_and_is_named(dbt_build, two_plates):
+    wells = two_plates["readout_values"]
+    build = dbt_build(two_plates | {"readout_values": pa.concat_tables([wells, wells.slice(0, 1)])})
+    assert build.exit_status == 1
+    assert "unique_combination_gold_readout_values" in build.output

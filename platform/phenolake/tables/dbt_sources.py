@@ -18,7 +18,7 @@ from phenolake.tables.declare import Column, Layer, Table
 READOUT_VALUES = Table(
     "readout_values",
     Layer.GOLD,
-    grain="one row per well and readout: the profile columns by which a screen is judged, made long",
+    grain="one row per well and readout: the profile columns that judge a screen, made long",
     key=("Metadata_Screen", "Metadata_Plate", "Metadata_Well", "readout"),
     partition_by=(),
     columns=(

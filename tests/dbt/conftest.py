@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pyarrow as pa
+import pytest
 
 from phenolake.tables import TABLES
 from phenolake.tables.dbt_sources import READOUT_VALUES
@@ -35,6 +42,73 @@ P2_WELLS = [
 ]
 
 
+DECLARED = {**TABLES, READOUT_VALUES.name: READOUT_VALUES}
+
+
+@dataclass(frozen=True)
+class Build:
+    """One `dbt build` and the database it wrote to."""
+
+    database: Path
+    exit_status: int
+    output: str
+
+    def marts(self) -> dict[str, pl.DataFrame]:
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            names = connection.sql(
+                "select table_name from information_schema.tables "
+                "where table_schema = 'marts' and table_type = 'BASE TABLE'"
+            ).fetchall()
+            return {name: connection.sql(f"from marts.{name}").pl() for (name,) in names}
+
+
+@pytest.fixture(scope="module")
+def dbt_build(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[dict[str, pa.Table]], Build]:
+    """Run `dbt build` over the given tables; everything it writes stays in a temporary folder."""
+    dbt = Path(sys.executable).with_name("dbt")
+    if not dbt.exists():
+        pytest.skip("dbt is not installed beside this Python")
+
+    def build(contents: dict[str, pa.Table]) -> Build:
+        folder = tmp_path_factory.mktemp("dbt")
+        database, project = folder / "lake.duckdb", repository / "dbt"
+        write_database(database, contents)
+        folders = [
+            "--project-dir",
+            project,
+            "--profiles-dir",
+            project,
+            "--log-path",
+            folder / "logs",
+        ]
+        result = subprocess.run(
+            [dbt, "--no-use-colors", "build", *folders, "--log-path", folder / "logs"],
+            env=os.environ
+            | {"PHENOLAKE_DBT_DATABASE": str(database), "DBT_TARGET_PATH": str(folder / "target")},
+            capture_output=True,
+            text=True,
+        )
+        return Build(database, result.returncode, result.stdout + result.stderr)
+
+    return build
+
+
+@pytest.fixture
+def two_plates() -> dict[str, pa.Table]:
+    """The tables of the lake, by name."""
+    return tables()
+
+
+@pytest.fixture(scope="module")
+def two_plates_and_more(random_wells: pa.Table) -> dict[str, pa.Table]:
+    """The same, and a second screen of random wells in `readout_values`."""
+    contents = tables()
+    contents["readout_values"] = pa.concat_tables([contents["readout_values"], random_wells])
+    return contents
+
+
 def tables() -> dict[str, pa.Table]:
     """Rows by table name; tables without rows are there and empty."""
     catalog, plate_map, quality, masks, readouts = [], [], [], [], []
@@ -53,18 +127,14 @@ def tables() -> dict[str, pa.Table]:
             readouts.append(key | treatment | measured | {"z_score": z_score})
             for site in (1, 2):
                 sited = key | {"Metadata_Site": site}
+                blurred = (well, site) == ("A02", 2)
                 catalog += [_plane(sited, "DNA"), _plane(sited, "GFP")]
                 # The second site of A01 was lost; the second site of A02 has one blurred channel.
                 if (well, site) != ("A01", 2):
                     masks += [_mask(sited, "Nuclei", site + 1), _mask(sited, "Cells", 99)]
                 quality += [
                     sited | {"channel": "DNA", "focus_score": 2.0, "is_blurred": False},
-                    sited
-                    | {
-                        "channel": "GFP",
-                        "focus_score": 4.0,
-                        "is_blurred": (well, site) == ("A02", 2),
-                    },
+                    sited | {"channel": "GFP", "focus_score": 4.0, "is_blurred": blurred},
                 ]
     rows = {
         "raw_image_catalog": catalog,
@@ -74,22 +144,20 @@ def tables() -> dict[str, pa.Table]:
         "readout_values": readouts,
         "quarantine": [_refused("P1", 1), _refused("P1", 2), _refused("P3", 1)],
     }
-    declared = {**TABLES, READOUT_VALUES.name: READOUT_VALUES}
     return {
         name: pa.Table.from_pylist(rows.get(name, []), schema=table.arrow_schema())
-        for name, table in declared.items()
+        for name, table in DECLARED.items()
     }
 
 
 def write_database(path: Path, contents: dict[str, pa.Table]) -> None:
     """Write the tables into the schemas that dbt reads."""
-    declared = {**TABLES, READOUT_VALUES.name: READOUT_VALUES}
     with duckdb.connect(str(path)) as connection:
         for schema in ("bronze", "silver", "gold"):
             connection.execute(f"create schema {schema}")
         for name, rows in contents.items():
             connection.register("rows", rows)
-            connection.execute(f"create table {declared[name].layer}.{name} as from rows")
+            connection.execute(f"create table {DECLARED[name].layer}.{name} as from rows")
             connection.unregister("rows")
 
 
