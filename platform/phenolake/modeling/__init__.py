@@ -1,0 +1,54 @@
+"""Classifiers of cells: split, trained, tracked in MLflow, registered and applied.
+
+`train` and `predict` do it in one call each; the parts are there to be used alone.
+"""
+
+from __future__ import annotations
+
+from phenolake.modeling.champion import Promotion
+from phenolake.modeling.crops import Crops, cut_crops
+from phenolake.modeling.forest import Forest, train_forest
+from phenolake.modeling.networks import CNN_MODELS, Architecture, Recipe
+from phenolake.modeling.prediction import LoadedModel, load_model, predict
+from phenolake.modeling.scores import ClassificationScores, classification_scores
+from phenolake.modeling.splits import (
+    SplitSummary,
+    check_leakage,
+    split_by,
+    split_hash,
+    summarize_split,
+)
+from phenolake.modeling.tracking import RegisteredVersion, Tracker
+from phenolake.modeling.trained_network import TrainedNetwork
+from phenolake.modeling.training import train_network
+from phenolake.modeling.weights import read_model, save_model
+from phenolake.modeling.workflow import TrainingResult, train
+
+__all__ = [
+    "CNN_MODELS",
+    "Architecture",
+    "ClassificationScores",
+    "Crops",
+    "Forest",
+    "LoadedModel",
+    "Promotion",
+    "Recipe",
+    "RegisteredVersion",
+    "SplitSummary",
+    "Tracker",
+    "TrainedNetwork",
+    "TrainingResult",
+    "check_leakage",
+    "classification_scores",
+    "cut_crops",
+    "load_model",
+    "predict",
+    "read_model",
+    "save_model",
+    "split_by",
+    "split_hash",
+    "summarize_split",
+    "train",
+    "train_forest",
+    "train_network",
+]

@@ -1,0 +1,71 @@
+"""The model card: what a model is, what it saw and how well it did, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phenolake.modeling.scores import ClassificationScores
+from phenolake.modeling.splits import SplitSummary
+from phenolake.modeling.weights import Model
+
+
+def model_card(
+    title: str,
+    model: Model,
+    scores: ClassificationScores,
+    split: SplitSummary,
+    data_versions: Mapping[str, int],
+    weights_sha256: str,
+) -> str:
+    """Return a Markdown page on one trained model; scores are those of the validation part."""
+    cells = ", ".join(f"{count} {part}" for part, count in split.cells.items())
+    versions = (
+        ", ".join(f"{table} v{version}" for table, version in data_versions.items())
+        or "not recorded"
+    )
+    facts = [
+        f"- Kind: {model.kind}; classes: {', '.join(model.classes)}",
+        f"- Cells: {cells}; split by {split.by}, seed {split.seed}",
+        f"- Data: {versions}",
+        f"- Weights SHA-256: `{weights_sha256}`",
+    ]
+    summary = [f"| {name} | {value:.4f} |" for name, value in scores.metrics.items()]
+    rows = [
+        f"| {' | '.join([label, *map(_text, measures), str(cells)])} |"
+        for label, *measures, cells in scores.per_class.iter_rows()
+    ]
+    lines = [
+        f"# {title}",
+        "",
+        *facts,
+        "",
+        "## Validation",
+        "",
+        "| metric | value |",
+        "| --- | --- |",
+        *summary,
+    ]
+    lines += [
+        "",
+        "| class | precision | recall | F1 | cells |",
+        "| --- | --- | --- | --- | --- |",
+        *rows,
+    ]
+    lines += ["", "## Limits", "", _limits(split.by)]
+    return "\n".join(lines) + "\n"
+
+
+def _limits(by: str) -> str:
+    if by == "cell":
+        return (
+            "Cells of one well are in both parts, so these scores say little about new wells, "
+            "plates or laboratories."
+        )
+    return (
+        f"Scores hold for new values of {by} in data like this; "
+        "other assays and microscopes were not tried."
+    )
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,138 @@
+"""What a model says about cells: class, probabilities, uncertainty and novelty."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from phenolake.errors import TrainingDataError
+from phenolake.modeling.forest import Forest
+from phenolake.modeling.tracking import Tracker
+from phenolake.modeling.trained_network import TrainedNetwork
+from phenolake.modeling.weights import Model, read_model
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model and where it came from; name, version and run are empty for a folder."""
+
+    model: Model
+    name: str = ""
+    version: str = ""
+    run_id: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`forest` (takes frames) or `network` (takes crops)."""
+        return self.model.kind
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the probabilities."""
+        return self.model.classes
+
+    def predict_proba(self, data: np.ndarray | pl.DataFrame) -> np.ndarray:
+        """Return class probabilities, shape (n, class)."""
+        return evaluate(self.model, data)[0]
+
+
+def load_model(uri: str | Path, tracking_uri: str | None = None) -> LoadedModel:
+    """Return a registered model, or one stored in a folder.
+
+    Parameters
+    ----------
+    uri
+        `models:/<name>@champion`, `models:/<name>/<version>`, or a folder with `model.json`.
+    tracking_uri
+        MLflow store; by default that of this installation.
+
+    Raises
+    ------
+    UnknownNameError
+        If the registry has no such model.
+    ModelFileError
+        If its files are missing or damaged.
+    """
+    if not str(uri).startswith("models:"):
+        return LoadedModel(read_model(Path(uri)))
+    tracker = Tracker(tracking_uri)
+    version = tracker.resolve(str(uri))
+    with tempfile.TemporaryDirectory() as folder:
+        model = read_model(tracker.fetch(version, Path(folder)))
+    return LoadedModel(model, version.name, version.version, version.run_id)
+
+
+def predict(
+    data: np.ndarray | pl.DataFrame | pl.LazyFrame,
+    model: str | Path | LoadedModel | Model,
+    tracking_uri: str | None = None,
+) -> pl.DataFrame:
+    """Return one row per cell: label, probability of each class, uncertainty and novelty.
+
+    Parameters
+    ----------
+    data
+        For a network crops (n, channel, y, x) or (n, y, x), see `as_uint8`; for a forest a frame
+        with its features, whose `Metadata_` columns come back in front.
+    model
+        A model, or what `load_model` takes.
+
+    Notes
+    -----
+    `uncertainty` is the entropy of the probabilities in nats: 0 when sure, ln(classes) when all are
+    equal. `novelty` is the share of the training's validation cells that lie closer to a class
+    centre: near 1 means unlike anything known. For a network the distance is Mahalanobis' in the
+    last hidden layer, for a forest that of features scaled by their SD within classes.
+
+    Raises
+    ------
+    TrainingDataError
+        If the data don't fit the model.
+    """
+    if isinstance(model, str | Path):
+        model = load_model(model, tracking_uri)
+    if isinstance(model, LoadedModel):
+        model = model.model
+    frame = data.collect() if isinstance(data, pl.LazyFrame) else data
+    probabilities, embedding = evaluate(model, frame)
+    columns = {
+        "label": pl.Series(
+            np.array(model.classes)[probabilities.argmax(axis=1)].tolist(), dtype=pl.String
+        ),
+        **{
+            f"probability_{name}": probabilities[:, index].astype(np.float32)
+            for index, name in enumerate(model.classes)
+        },
+        "uncertainty": entropy(probabilities),
+        "novelty": model.novelty.score(embedding),
+    }
+    said = pl.DataFrame(columns)
+    if isinstance(frame, pl.DataFrame):
+        return frame.select(pl.col("^Metadata_.*$")).hstack(said)
+    return said
+
+
+def evaluate(model: Model, data: np.ndarray | pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return class probabilities and the embedding that novelty is measured in.
+
+    Raises
+    ------
+    TrainingDataError
+        If a forest is given images, or a network a frame.
+    """
+    if isinstance(model, Forest) and isinstance(data, pl.DataFrame):
+        return model.evaluate(data)
+    if isinstance(model, TrainedNetwork) and isinstance(data, np.ndarray):
+        return model.evaluate(data)
+    takes = "a frame of features" if model.kind == "forest" else "an array of crops"
+    raise TrainingDataError(f"a {model.kind} takes {takes}, got {type(data).__name__}")
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Return the entropy of each row in nats, float32."""
+    logs = np.log(np.where(probabilities > 0, probabilities, 1))
+    return np.maximum(-(probabilities * logs).sum(axis=1), 0).astype(np.float32)

@@ -1,0 +1,286 @@
+"""Training runs and model versions in MLflow, with no pickled model anywhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from phenolake.errors import ConfigurationError, UnknownNameError
+from phenolake.modeling.card import model_card
+from phenolake.modeling.champion import METRIC, Promotion, Standing, judge
+from phenolake.modeling.scores import ClassificationScores
+from phenolake.modeling.splits import SplitSummary
+from phenolake.modeling.weights import Model, save_model
+
+CANDIDATE = "candidate"
+CHAMPION = "champion"
+_MODEL_FOLDER = "model"
+_SQLITE = "sqlite:///"
+_MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model and the run that trained it."""
+
+    name: str
+    version: str
+    run_id: str
+
+    @property
+    def uri(self) -> str:
+        """The version's URI, such as `models:/cells/3`."""
+        return f"models:/{self.name}/{self.version}"
+
+
+class Tracker:
+    """An MLflow tracking store and model registry; by default that of this installation.
+
+    Parameters
+    ----------
+    tracking_uri
+        `sqlite:///...` or a server's URL.
+    artifact_root
+        Folder or object store URI for files of new experiments. By default `artifacts` beside the
+        SQLite file; a server decides for itself.
+    """
+
+    def __init__(
+        self, tracking_uri: str | None = None, artifact_root: str | Path | None = None
+    ) -> None:
+        if tracking_uri is None:
+            from phenolake.settings import Settings
+
+            tracking_uri = Settings().mlflow_tracking_uri
+        self.tracking_uri = tracking_uri
+        self.artifact_root = artifact_root
+
+    @cached_property
+    def client(self) -> Any:
+        """The MLflow client; made on first use, since the import takes seconds."""
+        if self.tracking_uri.startswith(_SQLITE):
+            Path(self.tracking_uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        return _quiet_client(self.tracking_uri)
+
+    def log_training(
+        self,
+        experiment: str,
+        model: Model,
+        scores: ClassificationScores,
+        split: SplitSummary,
+        *,
+        run_name: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        data_versions: Mapping[str, int] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Record one training with its files and return the run id.
+
+        Parameters
+        ----------
+        experiment
+            By convention the asset that trains.
+        scores
+            Of the validation part.
+        data_versions
+            Delta version read, by table.
+        tags
+            Further tags, such as `dagster_run_id`.
+        """
+        versions = dict(data_versions or {})
+        run = self.client.create_run(self._experiment_id(experiment), run_name=run_name)
+        run_id = run.info.run_id
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                digest = save_model(model, Path(folder) / _MODEL_FOLDER)
+                card = model_card(run_name or experiment, model, scores, split, versions, digest)
+                (Path(folder) / _MODEL_FOLDER / "README.md").write_text(card)
+                _write_report(Path(folder), model, scores)
+                self.client.log_artifacts(run_id, folder)
+            facts = {
+                "kind": model.kind,
+                "classes": ", ".join(model.classes),
+                "split_by": split.by,
+                "split_sha256": split.sha256,
+                "weights_sha256": digest,
+                **{f"data_version.{table}": str(version) for table, version in versions.items()},
+            }
+            self._log_numbers(run_id, model, scores)
+            cells = {f"cells.{part}": count for part, count in split.cells.items()}
+            settings = {**model.settings, "split_seed": split.seed, **cells, **(params or {})}
+            self._log_texts(run_id, _flat(settings), {**facts, **(tags or {})})
+        except BaseException:
+            self.client.set_terminated(run_id, "FAILED")
+            raise
+        self.client.set_terminated(run_id)
+        return str(run_id)
+
+    def register(self, name: str, run_id: str) -> RegisteredVersion:
+        """Make a run's model the newest version of a registered model, alias `candidate`."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/{_MODEL_FOLDER}"
+        version = str(self.client.create_model_version(name, source, run_id).version)
+        self.client.set_registered_model_alias(name, CANDIDATE, version)
+        return RegisteredVersion(name, version, run_id)
+
+    def promote(self, name: str, version: str, *, force: bool = False) -> Promotion:
+        """Make a version the champion if it beats the present one; see `champion.judge`."""
+        challenger = self._standing(self.resolve(f"models:/{name}/{version}"))
+        try:
+            champion = self._standing(self.resolve(f"models:/{name}@{CHAMPION}"))
+        except UnknownNameError:
+            champion = None
+        decision = Promotion(True, "forced") if force else judge(challenger, champion)
+        if decision.promoted:
+            self.client.set_registered_model_alias(name, CHAMPION, version)
+        self.client.set_model_version_tag(name, version, "promotion", decision.reason)
+        return decision
+
+    def resolve(self, uri: str) -> RegisteredVersion:
+        """Return the version that `models:/<name>@<alias>` or `models:/<name>/<version>` means.
+
+        Raises
+        ------
+        ConfigurationError
+            If the text is no such URI.
+        UnknownNameError
+            If there is no such model, alias or version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        match = _MODEL_URI.fullmatch(uri)
+        if match is None:
+            raise ConfigurationError(
+                f"{uri!r} is not models:/<name>@<alias> or models:/<name>/<version>"
+            )
+        name = match["name"]
+        try:
+            if match["alias"]:
+                found = self.client.get_model_version_by_alias(name, match["alias"])
+            else:
+                found = self.client.get_model_version(name, match["version"])
+        except MlflowException as error:
+            models = self.client.search_registered_models()
+            known = [f"models:/{model.name}@{alias}" for model in models for alias in model.aliases]
+            raise UnknownNameError("registered model", uri, known) from error
+        return RegisteredVersion(name, str(found.version), str(found.run_id))
+
+    def fetch(self, version: RegisteredVersion, folder: Path) -> Path:
+        """Copy a version's files into a folder and return where they are."""
+        return Path(self.client.download_artifacts(version.run_id, _MODEL_FOLDER, str(folder)))
+
+    def _experiment_id(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(
+                self.client.create_experiment(name, artifact_location=self._artifact_location(name))
+            )
+        except MlflowException as error:
+            # Another process may have made it in between.
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self.client.get_experiment_by_name(name).experiment_id)
+
+    def _artifact_location(self, experiment: str) -> str | None:
+        root = self.artifact_root
+        if root is None and self.tracking_uri.startswith(_SQLITE):
+            root = Path(self.tracking_uri.removeprefix(_SQLITE)).parent / "artifacts"
+        if root is None:
+            return None
+        base = str(root) if "://" in str(root) else Path(root).expanduser().resolve().as_uri()
+        return f"{base.rstrip('/')}/{quote(experiment, safe='')}"
+
+    def _log_numbers(self, run_id: str, model: Model, scores: ClassificationScores) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(f"validation_{key}", value, now, 0) for key, value in scores.metrics.items()
+        ]
+        for row in getattr(model, "history", []):
+            step = int(row["epoch"])
+            metrics += [
+                Metric(f"epoch_{key}", value, now, step)
+                for key, value in row.items()
+                if key != "epoch"
+            ]
+        for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
+            self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
+
+    def _log_texts(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        from mlflow.entities import Param, RunTag
+
+        pairs = [Param(key, str(value)) for key, value in params.items()]
+        for start in range(0, len(pairs), 100):
+            self.client.log_batch(run_id, params=pairs[start : start + 100])
+        self.client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+
+    def _standing(self, version: RegisteredVersion) -> Standing:
+        data = self.client.get_run(version.run_id).data
+        return Standing(
+            version.version,
+            data.metrics.get(f"validation_{METRIC}"),
+            data.tags.get("split_by", ""),
+            data.tags.get("classes", ""),
+        )
+
+
+def _write_report(folder: Path, model: Model, scores: ClassificationScores) -> None:
+    from phenolake.pictures.curves import confusion_matrix, training_curves
+
+    (folder / "confusion_matrix.png").write_bytes(
+        confusion_matrix(scores.confusion, scores.classes)
+    )
+    scores.per_class.write_csv(folder / "per_class.csv")
+    history = getattr(model, "history", [])
+    if history:
+        (folder / "training_curves.png").write_bytes(training_curves(history))
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping)
+            else {f"{prefix}{key}": value}
+        )
+    return flat
+
+
+def _quiet_client(tracking_uri: str) -> Any:
+    """Start MLflow without telemetry, migration logs or the warnings of its dependencies."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        client.search_experiments(
+            max_results=1
+        )  # opens and migrates the store while warnings are off
+    return client

@@ -1,0 +1,155 @@
+"""A trained convolutional network: weights as arrays, and what is needed to apply them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from phenolake.errors import ModelFileError, TrainingDataError
+from phenolake.modeling.crops import as_uint8
+from phenolake.modeling.networks import Architecture, build_network, torch_device
+from phenolake.modeling.novelty import NoveltyReference
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A network that classifies crops.
+
+    `state`: weights by name. `mean`, `sd`: float32 (channel,), of the training crops in 8-bit
+    units. `history`: one row of curves per epoch. `full_scale`: pixel value that became 255; see
+    `as_uint8`.
+    """
+
+    kind: ClassVar[str] = "network"
+    architecture: Architecture
+    classes: tuple[str, ...]
+    state: dict[str, np.ndarray]
+    mean: np.ndarray
+    sd: np.ndarray
+    novelty: NoveltyReference
+    history: list[dict[str, float]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    full_scale: float | None = None
+
+    @cached_property
+    def network(self) -> torch.nn.Sequential:
+        """The network in evaluation mode, on a CUDA device if there is one.
+
+        Raises
+        ------
+        ModelFileError
+            If the weights don't fit the architecture.
+        """
+        import torch
+
+        network = build_network(self.architecture)
+        try:
+            network.load_state_dict(
+                {name: torch.from_numpy(value) for name, value in self.state.items()}
+            )
+        except RuntimeError as error:
+            raise ModelFileError("network", "its weights do not fit its architecture") from error
+        return network.to(torch_device()).eval()
+
+    def predict_proba(self, data: np.ndarray) -> np.ndarray:
+        """Return class probabilities of crops, float32, shape (n, class)."""
+        return self.evaluate(data)[0]
+
+    def evaluate(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return class probabilities and the last hidden layer, float32 (n, unit).
+
+        Parameters
+        ----------
+        data
+            uint8, uint16 or float in 0..1; shape (n, channel, size, size), or (n, size, size).
+
+        Raises
+        ------
+        TrainingDataError
+            If the shape is not the one the network was trained on, or pixels are not usable.
+        """
+        crops = as_crops(data, self.full_scale)
+        expected = (self.architecture.channels, self.architecture.size, self.architecture.size)
+        if crops.shape[1:] != expected:
+            raise TrainingDataError(
+                f"the model takes crops of (channel, y, x) = {expected}, got {crops.shape[1:]}"
+            )
+        return forward(self.network, crops, self.mean, self.sd)
+
+
+def as_crops(images: np.ndarray, full_scale: float | None = None) -> np.ndarray:
+    """Return images as uint8 crops, shape (n, channel, size, size).
+
+    Raises
+    ------
+    TrainingDataError
+        If the images are not square windows (n, channel, y, x) or (n, y, x), or not usable pixels.
+    """
+    images = np.asarray(images)
+    crops = images[:, np.newaxis] if images.ndim == 3 else images
+    if crops.ndim != 4 or crops.shape[2] != crops.shape[3]:
+        raise TrainingDataError(
+            f"expected square crops (n, channel, y, x) or (n, y, x), got {images.shape}"
+        )
+    return as_uint8(crops, full_scale)
+
+
+def channel_statistics(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD (n - 1) of each channel, float32, shape (channel,), in 8-bit units.
+
+    The SD is at least 1 / sqrt(number of crops), so that an empty channel divides by no zero.
+    """
+    levels = np.arange(256, dtype=np.float64)
+    channels = range(crops.shape[1])
+    counts = np.stack(
+        [np.bincount(crops[:, channel].ravel(), minlength=256) for channel in channels]
+    )
+    pixels = counts.sum(axis=1)
+    mean = counts @ levels / pixels
+    squares = (counts * (levels - mean[:, None]) ** 2).sum(axis=1)
+    sd = np.maximum(np.sqrt(squares / np.maximum(pixels - 1, 1)), 1 / np.sqrt(len(crops)))
+    return mean.astype(np.float32), sd.astype(np.float32)
+
+
+def standardize(crops: torch.Tensor, mean: np.ndarray, sd: np.ndarray) -> torch.Tensor:
+    """Return float32 crops with the channel means taken off, divided by the channel SDs."""
+    import torch
+
+    offset, scale = (
+        torch.from_numpy(part).to(crops.device).view(1, -1, 1, 1) for part in (mean, sd)
+    )
+    return (crops.float() - offset) / scale
+
+
+def forward(
+    network: torch.nn.Sequential,
+    crops: np.ndarray | torch.Tensor,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    batch_size: int = 1024,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return class probabilities and last hidden layer of uint8 crops, both float32."""
+    import torch
+
+    tensor = (
+        torch.from_numpy(np.ascontiguousarray(crops)) if isinstance(crops, np.ndarray) else crops
+    )
+    device = next(network.parameters()).device
+    probabilities, hidden = [], []
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        # An empty batch still goes through, so that the results have their widths.
+        for start in range(0, max(len(tensor), 1), batch_size):
+            batch = tensor[start : start + batch_size].to(device)
+            embedding = network.body(standardize(batch, mean, sd))
+            probabilities.append(network.output(embedding).softmax(dim=1).cpu())
+            hidden.append(embedding.cpu())
+    network.train(was_training)
+    return torch.cat(probabilities).numpy(), torch.cat(hidden).numpy()
