@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 import polars as pl
+import pyarrow as pa
 from phenolake import __version__
 from phenolake.errors import PhenolakeError
 from phenolake.identity import PlateKey
@@ -65,6 +66,12 @@ class Run:
             yield item
             if done % step == 0 or done == total:
                 self.context.log.info(f"{what}: {done} of {total}")
+
+    @staticmethod
+    def batches(table: Table, rows: Iterable[list[dict[str, Any]]]) -> Iterator[pa.RecordBatch]:
+        """Arrow batches of a table's declared columns from lists of rows."""
+        for part in rows:
+            yield pa.RecordBatch.from_pylist(part, schema=table.arrow_schema())
 
     def report(
         self,

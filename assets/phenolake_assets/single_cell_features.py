@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 import polars as pl
+from phenolake.features import feature_names
 from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
 from phenolake.pictures import as_markdown, plate_heatmap
@@ -63,13 +64,14 @@ def single_cell_features(
                 },
             )
         masks = run.read("segmentation_masks", ["compartment", "object_count"])
+        compartments = masks["compartment"].unique(maintain_order=True).to_list()
         expected = int(masks.filter(pl.col("compartment") == "Nuclei")["object_count"].sum())
         cells = run.read("single_cell_features", ["Metadata_Well"]).group_by("Metadata_Well").len("cells")
         seconds = max(commit.seconds, 1e-9)
         return run.report(
             commit,
             {
-                "features": run.lake.feature_count("single_cell_features", run.where),
+                "features": len(feature_names(config.roles, compartments, config.features)),
                 "cells per second": round(commit.rows / seconds, 1),
                 "megabytes": round(commit.bytes / 1e6, 2),
                 "cells per well": dg.MetadataValue.md(

@@ -109,7 +109,16 @@ MODEL_PREDICTIONS = Table(
         Column("true_label", pa.string(), "class from the plate map, where there is one"),
         Column("probability", pa.float32(), "probability of `label`", nullable=False),
         Column("entropy", pa.float32(), "entropy of the class probabilities", unit="nats", nullable=False),
-        Column("split", pa.string(), "train, validation or unseen: how the model met this cell", nullable=False),
-        Column("probabilities", pa.map_(pa.string(), pa.float32()), "probability of every class"),
+        Column("split", pa.string(), "train, validation or unseen: how the model met this well", nullable=False),
+        Column(
+            "novelty",
+            pa.float32(),
+            "share of held-out training-time cells nearer to a class; near 1 is unlike anything known",
+        ),
+        Column(
+            "probabilities",
+            pa.list_(pa.struct([("class", pa.string()), ("probability", pa.float32())])),
+            "probability of every class",
+        ),
     ),
 )

@@ -1,0 +1,53 @@
+"""Jobs: everything for a plate, everything for a screen, and the marts."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from phenolake_assets.image_quality import image_quality
+from phenolake_assets.illumination_functions import illumination_functions
+from phenolake_assets.model_predictions import model_predictions
+from phenolake_assets.models import phenotype_forest, phenotype_network
+from phenolake_assets.partitions import plates, screens
+from phenolake_assets.raw_images import plate_map, raw_image_catalog
+from phenolake_assets.screen_profiles import batch_corrected_profiles, consensus_profiles
+from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_assets.well_profiles import normalized_profiles, well_profiles
+
+PLATE_ASSETS = [
+    raw_image_catalog,
+    plate_map,
+    illumination_functions,
+    image_quality,
+    segmentation_masks,
+    single_cell_features,
+    well_profiles,
+    normalized_profiles,
+]
+SCREEN_ASSETS = [
+    batch_corrected_profiles,
+    consensus_profiles,
+    phenotype_forest,
+    phenotype_network,
+    model_predictions,
+]
+
+plate_job = dg.define_asset_job(
+    "plate_job",
+    selection=dg.AssetSelection.assets(*PLATE_ASSETS),
+    partitions_def=plates,
+    description="From the images of one plate to its normalized profiles.",
+)
+screen_job = dg.define_asset_job(
+    "screen_job",
+    selection=dg.AssetSelection.assets(*SCREEN_ASSETS),
+    partitions_def=screens,
+    description="Correction, consensus, models and predictions over all plates of a screen.",
+)
+marts_job = dg.define_asset_job(
+    "marts_job",
+    selection=dg.AssetSelection.groups("marts"),
+    description="The SQL reports over all screens.",
+)
+JOBS = [plate_job, screen_job, marts_job]

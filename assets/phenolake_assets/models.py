@@ -1,0 +1,210 @@
+"""Models of a screen, trained in Dagster and kept in MLflow: a forest on features, a CNN on crops."""
+
+from __future__ import annotations
+
+import dagster as dg
+import numpy as np
+import polars as pl
+from phenolake.errors import TrainingDataError
+from phenolake.identity import PlateKey
+from phenolake.modeling import Tracker, TrainingResult, train
+from phenolake.pictures import as_markdown
+from phenolake.pictures.curves import confusion_matrix, training_curves
+from phenolake.stages.screen_crops import plate_crops
+from phenolake.stages.training_sets import (
+    CELL_KEYS,
+    WELL_KEYS,
+    draw_cells,
+    drawn_crops,
+    features_of,
+    label_wells,
+)
+from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
+from pydantic import Field
+
+from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures
+from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.raw_images import plate_map
+from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.single_cell_features import single_cell_features
+
+SPLIT_FILE = "split_of_wells.csv"
+
+
+def forest_name(screen: str) -> str:
+    """Registered name of a screen's forest."""
+    return f"{screen}-forest"
+
+
+def network_name(screen: str) -> str:
+    """Registered name of a screen's network."""
+    return f"{screen}-network"
+
+
+class ForestConfig(dg.Config):
+    """How the forest is trained."""
+
+    cells_per_class: int = Field(500, gt=1, description="cells drawn of each class")
+    trees: int = Field(200, gt=0, description="trees of the forest")
+    seed: int = Field(0, description="seed of the draw, the split and the trees")
+
+
+class NetworkConfig(dg.Config):
+    """How the network is trained."""
+
+    cells_per_class: int = Field(400, gt=1, description="cells drawn of each class")
+    epochs: int = Field(8, gt=0, description="passes over the training cells")
+    architecture: str = Field("cnn2", description="cnn1, cnn2 or cnn3 of the published study")
+    learning_rate: float = Field(1e-3, gt=0, description="step size of Adam; the study's 1e-4 needs 500 epochs")
+    seed: int = Field(0, description="seed of the draw, the split, the weights and the batches")
+
+
+def _model_deps(*assets: dg.AssetsDefinition) -> list[dg.AssetDep]:
+    return [dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping()) for asset in assets]
+
+
+@dg.asset(
+    deps=_model_deps(single_cell_features, plate_map),
+    partitions_def=screen_partitions,
+    group_name="models",
+    kinds={"mlflow", "scikitlearn"},
+    code_version="1",
+    pool="training",
+    retry_policy=STORAGE_RETRY,
+)
+def phenotype_forest(
+    context: dg.AssetExecutionContext,
+    config: ForestConfig,
+    lake: LakeResource,
+    screens: ScreensResource,
+    mlflow: MlflowResource,
+    compute: ComputeResource,
+) -> dg.MaterializeResult:
+    """Random forest that tells the screen's classes apart by single-cell features."""
+    with clear_failures():
+        run = ScreenRun.start(context, lake, screens)
+        cells = run.lake.scan("single_cell_features", run.where)
+        drawn = _drawn(run, cells, config.cells_per_class, config.seed)
+        try:
+            training = features_of(cells, drawn)
+            tracker = mlflow.open()
+            result = train(
+                training.drop("label"),
+                training["label"],
+                keys=training.select(CELL_KEYS),
+                seed=config.seed,
+                name=forest_name(run.name),
+                tracker=tracker,
+                experiment="phenotype_forest",
+                data_versions=_versions(run, "single_cell_features", "plate_map"),
+                tags={"dagster_run_id": context.run_id, "screen": run.name},
+                trees=config.trees,
+                workers=compute.open().worker_count,
+            )
+        except TrainingDataError as error:
+            return _untrained(run, error)
+        return _trained(run, result, tracker, training)
+
+
+@dg.asset(
+    deps=_model_deps(segmentation_masks, plate_map),
+    partitions_def=screen_partitions,
+    group_name="models",
+    kinds={"mlflow", "pytorch"},
+    code_version="1",
+    pool="training",
+    retry_policy=STORAGE_RETRY,
+)
+def phenotype_network(
+    context: dg.AssetExecutionContext,
+    config: NetworkConfig,
+    lake: LakeResource,
+    screens: ScreensResource,
+    mlflow: MlflowResource,
+    compute: ComputeResource,
+) -> dg.MaterializeResult:
+    """Convolutional network that tells the screen's classes apart by single-cell image crops."""
+    with clear_failures():
+        run = ScreenRun.start(context, lake, screens)
+        cells = run.lake.scan("single_cell_features", run.where)
+        drawn = _drawn(run, cells, config.cells_per_class, config.seed)
+        try:
+            if drawn.is_empty():
+                raise TrainingDataError("no cell has a label")
+            training, crops = _crops(run, drawn, compute)
+            tracker = mlflow.open()
+            result = train(
+                crops,
+                training["label"],
+                keys=training.select(CELL_KEYS),
+                seed=config.seed,
+                name=network_name(run.name),
+                tracker=tracker,
+                experiment="phenotype_network",
+                data_versions=_versions(run, "segmentation_masks", "plate_map"),
+                tags={"dagster_run_id": context.run_id, "screen": run.name},
+                model=config.architecture,
+                epochs=config.epochs,
+                learning_rate=config.learning_rate,
+                on_epoch=lambda row: context.log.info(f"epoch {row}"),
+            )
+        except TrainingDataError as error:
+            return _untrained(run, error)
+        return _trained(run, result, tracker, training)
+
+
+def _drawn(run: ScreenRun, cells: pl.LazyFrame, per_class: int, seed: int) -> pl.DataFrame:
+    wells = label_wells(run.lake.read("plate_map", run.where), run.screen.config.labels)
+    return draw_cells(cells, wells, per_class, seed)
+
+
+def _crops(
+    run: ScreenRun, drawn: pl.DataFrame, compute: ComputeResource
+) -> tuple[pl.DataFrame, np.ndarray]:
+    """Crops of the drawn cells, plate by plate."""
+    parts = []
+    for plate in drawn["Metadata_Plate"].unique().sort():
+        wanted = drawn.filter(pl.col("Metadata_Plate") == plate)
+        crops = plate_crops(run.lake, PlateKey(run.name, plate), run.screen.config, compute.open(), wanted)
+        parts.append(drawn_crops(crops, wanted))
+    return pl.concat(keys for keys, _ in parts), np.concatenate([pixels for _, pixels in parts])
+
+
+def _versions(run: ScreenRun, *tables: str) -> dict[str, int]:
+    return {table: run.lake.version(table) for table in tables}
+
+
+def _untrained(run: ScreenRun, error: TrainingDataError) -> dg.MaterializeResult:
+    """A screen whose wells can't train a model is no failure: the reason is reported."""
+    run.context.log.warning(f"no model for screen {run.name}: {error}")
+    return dg.MaterializeResult(metadata={"trained": False, "reason": str(error)})
+
+
+def _trained(
+    run: ScreenRun, result: TrainingResult, tracker: Tracker, training: pl.DataFrame
+) -> dg.MaterializeResult:
+    assert result.registered is not None
+    assert result.promotion is not None
+    wells = training.select(WELL_KEYS).with_columns(split=pl.Series(result.split.tolist())).unique(WELL_KEYS)
+    tracker.client.log_text(
+        result.registered.run_id, wells.sort(WELL_KEYS).write_csv(), SPLIT_FILE
+    )
+    history = getattr(result.model, "history", [])
+    pictures = {"confusion": confusion_matrix(result.scores.confusion, result.scores.classes)}
+    if history:
+        pictures["curves"] = training_curves(history)
+    return dg.MaterializeResult(
+        metadata={
+            "trained": True,
+            "model": result.registered.uri,
+            "mlflow run": result.registered.run_id,
+            "champion": f"{result.promotion.promoted} ({result.promotion.reason})",
+            "split": f"by {result.summary.by}, sha256 {result.summary.sha256[:12]}",
+            "cells": training.height,
+            "classes": len(result.scores.classes),
+            **{f"validation {name}": round(value, 4) for name, value in result.scores.metrics.items()},
+            **{
+                name: dg.MetadataValue.md(as_markdown(picture, name)) for name, picture in pictures.items()
+            },
+        }
+    )

@@ -1,0 +1,148 @@
+"""Gold assets of a plate: profiles of its wells, raw and normalized."""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+from phenolake.identity import PlateKey
+from phenolake.pictures import as_markdown, plate_heatmap
+from phenolake.screens.config import ScreenConfig
+from phenolake.stages.profiles import NORMALIZATIONS, normalize_wells, profile_wells
+from phenolake.tables import NORMALIZED_PROFILES, WELL_PROFILES
+from phenolake_resources import LakeResource, ScreensResource
+
+from phenolake_assets.columns import table_metadata
+from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.partitions import plates
+from phenolake_assets.raw_images import plate_map
+from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.single_cell_features import single_cell_features
+
+
+@dg.asset(
+    deps=[single_cell_features, segmentation_masks, plate_map],
+    partitions_def=plates,
+    group_name="gold",
+    kinds={"deltalake"},
+    metadata=table_metadata(WELL_PROFILES),
+    code_version="1",
+    retry_policy=STORAGE_RETRY,
+    check_specs=[
+        key_check("well_profiles"),
+        dg.AssetCheckSpec(
+            "no_cell_lost",
+            asset="well_profiles",
+            description="The wells' cell counts add up to the rows of single_cell_features.",
+        ),
+        dg.AssetCheckSpec(
+            "features_have_values",
+            asset="well_profiles",
+            description="At most one feature value in twenty is missing (NaN).",
+        ),
+    ],
+)
+def well_profiles(
+    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
+) -> dg.MaterializeResult:
+    """Median profile of each well, with its treatment and its number of cells."""
+    with clear_failures():
+        run = PlateRun.start(context, lake, screens)
+        cells = run.lake.scan("single_cell_features", run.where)
+        masks = run.read("segmentation_masks", ["Metadata_Well", "Metadata_Site"])
+        profiles = profile_wells(cells, run.read("plate_map"), masks)
+        commit = run.land(
+            WELL_PROFILES,
+            profiles,
+            parameters={
+                "statistic": "median",
+                "single_cell_features": run.lake.version("single_cell_features"),
+            },
+        )
+        counted = int(profiles["Metadata_CellCount"].sum())
+        measured = run.read("single_cell_features", ["Metadata_Well"]).height
+        features = profiles.select(pl.exclude("^Metadata_.*$"))
+        nan_share = _nan_share(features)
+        return run.report(
+            commit,
+            {
+                "cells": counted,
+                "features": features.width,
+                "NaN share": round(nan_share, 5),
+                **_readout_pictures(run.screen.config, profiles, run.key, "median"),
+            },
+            [
+                run.unique_keys(WELL_PROFILES, run.where),
+                dg.AssetCheckResult(
+                    check_name="no_cell_lost",
+                    passed=counted == measured,
+                    metadata={"cells in profiles": counted, "cells measured": measured},
+                ),
+                dg.AssetCheckResult(
+                    check_name="features_have_values",
+                    passed=nan_share <= 0.05,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"NaN share": nan_share},
+                ),
+            ],
+        )
+
+
+@dg.asset(
+    deps=[well_profiles],
+    partitions_def=plates,
+    group_name="gold",
+    kinds={"deltalake"},
+    metadata=table_metadata(NORMALIZED_PROFILES),
+    code_version="1",
+    retry_policy=STORAGE_RETRY,
+    check_specs=[key_check("normalized_profiles")],
+)
+def normalized_profiles(
+    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
+) -> dg.MaterializeResult:
+    """Well profiles against the plate's negative controls: z-scores and robust z-scores."""
+    with clear_failures():
+        run = PlateRun.start(context, lake, screens)
+        normalized = normalize_wells(run.read("well_profiles"))
+        commit = run.land(
+            NORMALIZED_PROFILES,
+            normalized,
+            parameters={
+                "methods": list(NORMALIZATIONS),
+                "reference": "Metadata_ControlType == 'negcon'",
+                "well_profiles": run.lake.version("well_profiles"),
+            },
+        )
+        robust = normalized.filter(pl.col("Metadata_Normalization") == "mad_robustize")
+        return run.report(
+            commit,
+            {
+                "undefined features": _undefined(robust),
+                **_readout_pictures(run.screen.config, robust, run.key, "robust z"),
+            },
+            [run.unique_keys(NORMALIZED_PROFILES, run.where)],
+        )
+
+
+def _nan_share(features: pl.DataFrame) -> float:
+    cells = features.width * features.height
+    return float(features.select(pl.sum_horizontal(pl.all().is_nan().sum())).item()) / cells if cells else 0.0
+
+
+def _undefined(profiles: pl.DataFrame) -> int:
+    """Features without spread in the controls, which have no z-score."""
+    features = profiles.select(pl.exclude("^Metadata_.*$"))
+    return sum(bool(column.is_nan().all()) for column in features) if features.height else 0
+
+
+def _readout_pictures(
+    config: ScreenConfig, profiles: pl.DataFrame, key: PlateKey, unit: str
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """A plate heatmap of each readout of the screen."""
+    return {
+        readout: dg.MetadataValue.md(
+            as_markdown(plate_heatmap(profiles, readout, title=f"{key.plate}: {readout}", unit=unit), readout)
+        )
+        for readout in config.readout_columns
+        if readout in profiles.columns and profiles.height
+    }
