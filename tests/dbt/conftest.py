@@ -75,18 +75,16 @@ def dbt_build(
         folder = tmp_path_factory.mktemp("dbt")
         database, project = folder / "lake.duckdb", repository / "dbt"
         write_database(database, contents)
-        folders = [
-            "--project-dir",
-            project,
-            "--profiles-dir",
-            project,
-            "--log-path",
-            folder / "logs",
-        ]
+        environment = {
+            "PHENOLAKE_DBT_DATABASE": str(database),
+            "DBT_PROJECT_DIR": str(project),
+            "DBT_PROFILES_DIR": str(project),
+            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_LOG_PATH": str(folder / "logs"),
+        }
         result = subprocess.run(
-            [dbt, "--no-use-colors", "build", *folders, "--log-path", folder / "logs"],
-            env=os.environ
-            | {"PHENOLAKE_DBT_DATABASE": str(database), "DBT_TARGET_PATH": str(folder / "target")},
+            [dbt, "--no-use-colors", "build"],
+            env=os.environ | environment,
             capture_output=True,
             text=True,
         )
