@@ -157,3 +157,13 @@ def test_doubled_readout_fails_the_build_and_is_named(dbt_build, two_plates):
     build = dbt_build(two_plates | {"readout_values": pa.concat_tables([wells, wells.slice(0, 1)])})
     assert build.exit_status == 1
     assert "unique_combination_gold_readout_values" in build.output
+
+
+def test_empty_lake_gives_empty_marts(dbt_build, two_plates):
+    build = dbt_build({name: rows.slice(0, 0) for name, rows in two_plates.items()})
+    assert build.exit_status == 0, build.output
+    assert {name: mart.height for name, mart in build.marts().items()} == {
+        "hits": 0,
+        "plate_quality": 0,
+        "screen_summary": 0,
+    }
