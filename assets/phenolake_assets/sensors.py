@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 
 import dagster as dg
 from phenolake.errors import PhenolakeError
@@ -56,30 +56,34 @@ def new_plates(context: dg.SensorEvaluationContext, screens: ScreensResource) ->
 def finished_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """A screen whose plates are all profiled is corrected and its models are trained.
 
-    It fires again when one of its plates was profiled anew. The cursor holds, for each screen, the
-    storage id of the newest profile it was run for.
+    It fires again when one of its plates was profiled after the last correction.
     """
-    seen: dict[str, int] = json.loads(context.cursor or "{}")
-    newest = context.instance.get_latest_storage_id_by_partition(
-        dg.AssetKey("normalized_profiles"), dg.DagsterEventType.ASSET_MATERIALIZATION
-    )
+    profiled = _newest(context, "normalized_profiles")
+    corrected = _newest(context, "batch_corrected_profiles")
     by_screen: dict[str, list[str]] = {}
     for text in context.instance.get_dynamic_partitions(plates.name):
         by_screen.setdefault(PlateKey.parse(text).screen, []).append(text)
     ready = {
-        screen: max(newest[text] for text in texts)
+        screen: max(profiled[text] for text in texts)
         for screen, texts in sorted(by_screen.items())
-        if all(text in newest for text in texts)
+        if all(text in profiled for text in texts)
     }
-    due = [screen for screen, storage_id in ready.items() if storage_id > seen.get(screen, -1)]
+    due = {screen: newest for screen, newest in ready.items() if newest > corrected.get(screen, -1)}
     if not due:
         return dg.SensorResult(skip_reason=f"{len(ready)} of {len(by_screen)} screens are done and up to date")
     return dg.SensorResult(
+        # The key keeps a failed run from being asked for again and again.
         run_requests=[
-            dg.RunRequest(run_key=f"{screen}:{ready[screen]}", partition_key=screen) for screen in due
+            dg.RunRequest(run_key=f"{screen}:{newest}", partition_key=screen) for screen, newest in due.items()
         ],
-        dynamic_partitions_requests=[screens.build_add_request(due)],
-        cursor=json.dumps({**seen, **{screen: ready[screen] for screen in due}}),
+        dynamic_partitions_requests=[screens.build_add_request(list(due))],
+    )
+
+
+def _newest(context: dg.SensorEvaluationContext, asset: str) -> Mapping[str, int]:
+    """Storage id of the newest materialization of each partition."""
+    return context.instance.get_latest_storage_id_by_partition(
+        dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION
     )
 
 

@@ -1,0 +1,119 @@
+"""The subcommands: their arguments and help; the work is in the module of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from phenolake.cli import app
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the screen.", show_default=False)]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A screen.yaml that lies elsewhere than in the folder.")
+]
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to put the simulated images; default <home>/inbox/demo.")
+    ] = None,
+) -> None:
+    """Simulate a small screen, run every asset on it, and show what came out."""
+    from phenolake.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(folder))
+
+
+@app.command()
+def inspect(folder: Folder, config: Config = None) -> None:
+    """Say what is in a folder, which reader and preset fit, and what is wrong."""
+    from phenolake.cli.inspect import inspect_folder
+
+    raise typer.Exit(inspect_folder(folder, config))
+
+
+@app.command()
+def ingest(
+    folder: Folder,
+    screen: Annotated[
+        str | None, typer.Option(help="Name of the screen; default: from screen.yaml, or the folder's.")
+    ] = None,
+    config: Config = None,
+    force: Annotated[bool, typer.Option(help="Also redo plates that are up to date.")] = False,
+    models: Annotated[bool, typer.Option(help="Train models and predict.")] = True,
+) -> None:
+    """Register a screen and materialize every table for it."""
+    from phenolake.cli.ingest import ingest_screen
+
+    raise typer.Exit(ingest_screen(folder, screen, config, force=force, with_models=models))
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Start the Dagster webserver and daemon, and MLflow, on this lake."""
+    from phenolake.cli.ui import serve
+
+    raise typer.Exit(serve(host, port, mlflow_port))
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="One SQL statement; a prompt opens without it.")] = None,
+    output: Annotated[
+        Literal["table", "csv", "json", "parquet"], typer.Option("--format", help="How to write the rows.")
+    ] = "table",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write to; default: the terminal.")] = None,
+    at: Annotated[
+        list[str] | None, typer.Option("--at", help="Read a table at a version: TABLE=VERSION; repeatable.")
+    ] = None,
+) -> None:
+    """Query the lake: schemas bronze, silver, gold and marts; read-only."""
+    from phenolake.cli.sql import run_sql
+
+    raise typer.Exit(run_sql(query, output, out, at or []))
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Folder to write the screen to.", show_default=False)],
+    preset: Annotated[str, typer.Option(help="cell_painting or four_channel_cytotoxicity.")] = "cell_painting",
+    plates: Annotated[int, typer.Option(min=1, help="Plates.")] = 1,
+    wells: Annotated[int, typer.Option(help="Wells of a plate: 96 or 384.")] = 96,
+    wells_used: Annotated[int | None, typer.Option(help="Fill only so many wells.")] = None,
+    sites: Annotated[int, typer.Option(min=1, help="Fields of view per well.")] = 1,
+    size: Annotated[int, typer.Option(min=64, help="Edge of a field, pixels.")] = 512,
+    seed: Annotated[int, typer.Option(help="Another seed, another screen.")] = 0,
+) -> None:
+    """Write a synthetic screen with known truth."""
+    from phenolake.cli.simulate import simulate_folder
+
+    raise typer.Exit(simulate_folder(folder, preset, plates, wells, wells_used, sites, size, seed))
+
+
+@app.command()
+def export(
+    table: Annotated[str, typer.Argument(help="Table, e.g. well_profiles.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
+    screen: Annotated[str | None, typer.Option(help="Only this screen.")] = None,
+    plate: Annotated[str | None, typer.Option(help="Only this plate of the screen.")] = None,
+    version: Annotated[int | None, typer.Option(help="Version of the table; default: the newest.")] = None,
+) -> None:
+    """Write a table as one Parquet file that pycytominer, copairs and pandas read."""
+    from phenolake.cli.export import export_table
+
+    raise typer.Exit(export_table(table, out, screen, plate, version))
+
+
+@app.command()
+def doctor() -> None:
+    """Check versions, GPU, storage and free space, and say how to mend what is missing."""
+    from phenolake.cli.doctor import examine
+
+    raise typer.Exit(examine())

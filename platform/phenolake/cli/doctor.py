@@ -1,0 +1,100 @@
+"""`phenolake doctor`: versions, accelerator, storage and free space, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import platform as machine
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import typer
+
+from phenolake.errors import PhenolakeError
+from phenolake.settings import Settings
+
+_PACKAGES = ("dagster", "deltalake", "duckdb", "polars", "pyarrow", "torch", "cellpose", "mlflow")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; `remedy` says how to mend what is not well."""
+
+    name: str
+    state: str
+    well: bool = True
+    remedy: str = ""
+
+
+def examine() -> int:
+    """Print the report; returns 1 when something needs mending."""
+    findings = [finding for check in _CHECKS for finding in check(Settings())]
+    for finding in findings:
+        typer.secho(
+            f"{'ok ' if finding.well else 'no '} {finding.name:<12} {finding.state}",
+            fg=None if finding.well else "yellow",
+        )
+        if finding.remedy:
+            typer.echo(f"{'':<16} {finding.remedy}")
+    return int(not all(finding.well for finding in findings))
+
+
+def _packages(_: Settings) -> Iterator[Finding]:
+    yield Finding("python", f"{machine.python_version()} on {machine.system()} {machine.machine()}")
+    for package in _PACKAGES:
+        try:
+            yield Finding(package, version(package))
+        except PackageNotFoundError:
+            optional = package == "cellpose"
+            remedy = "pip install 'phenolake[cellpose]'" if optional else "pip install phenolake"
+            yield Finding(package, "not installed", optional, f"To use it: {remedy}")
+
+
+def _accelerator(_: Settings) -> Iterator[Finding]:
+    try:
+        import torch
+    except ImportError:
+        return
+    if torch.cuda.is_available():
+        yield Finding("GPU", torch.cuda.get_device_name(0))
+    elif torch.backends.mps.is_available():
+        yield Finding("GPU", "Apple silicon")
+    else:
+        yield Finding("GPU", f"none; {os.cpu_count()} CPU cores are used")
+
+
+def _weights(_: Settings) -> Iterator[Finding]:
+    folder = Path(os.environ.get("CELLPOSE_LOCAL_MODELS_PATH", Path.home() / ".cellpose" / "models"))
+    found = sorted(path.name for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
+    if found:
+        yield Finding("weights", f"{', '.join(found)} in {folder}")
+    else:
+        yield Finding(
+            "weights",
+            f"no Cellpose weights in {folder}; segmentation is classical",
+            True,
+            "Copy weights there, set CELLPOSE_LOCAL_MODELS_PATH, or name a file: cellpose:<path>.",
+        )
+
+
+def _storage(settings: Settings) -> Iterator[Finding]:
+    from phenolake.lake import Lake
+
+    try:
+        Lake(settings.tables_uri).validate()
+        yield Finding("lake", f"{settings.tables_uri} can be written")
+    except PhenolakeError as error:
+        yield Finding("lake", str(error), False, "Set PHENOLAKE_HOME to a folder you can write to.")
+        return
+    place = settings.home_path
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1e9
+    yield Finding(
+        "free space", f"{free:.1f} GB", free >= 10, "" if free >= 10 else "Free some space: a plate needs 1 to 10 GB."
+    )
+
+
+_CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_packages, _accelerator, _weights, _storage)
