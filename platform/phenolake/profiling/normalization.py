@@ -1,0 +1,171 @@
+"""Profiles in units of the controls' spread, plate by plate.
+
+By rule a feature that does not vary among the controls of a group becomes NaN there, never inf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from phenolake.errors import ControlsMissingError, UnknownNameError
+from phenolake.profiling.feature_matrix import (
+    chosen_rows,
+    feature_columns,
+    group_name,
+    groups,
+    key_columns,
+    matrix,
+    metadata_columns,
+    with_matrix,
+)
+from phenolake.profiling.robust_stats import (
+    is_constant,
+    mean,
+    median,
+    median_absolute_deviation,
+    standard_deviation,
+)
+
+
+def _mean_and_sd(controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return mean(controls), standard_deviation(controls)
+
+
+def _median_and_mad(controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    centre = median(controls)
+    return centre, median_absolute_deviation(controls, centre)
+
+
+METHODS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "standardize": _mean_and_sd,
+    "mad_robustize": _median_and_mad,
+}
+
+
+class _Group(NamedTuple):
+    key: dict[str, object]
+    rows: np.ndarray
+    values: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
+    has_values: np.ndarray
+
+
+def normalize(
+    profiles: pl.DataFrame | pl.LazyFrame,
+    method: str,
+    by: str | Iterable[str] = ("Metadata_Plate",),
+    reference: pl.Expr | None = None,
+    epsilon: float = 0.0,
+) -> pl.DataFrame:
+    """Profiles with each feature centred and scaled by the controls of its group.
+
+    Parameters
+    ----------
+    profiles
+        A row per well.
+    method
+        `standardize`: (x - mean) / SD with ddof 0. `mad_robustize`: (x - median) /
+        (1.4826 MAD + epsilon).
+    by
+        Columns that name a group, usually the plate; empty for one group.
+    reference
+        Expression that chooses the control rows, such as
+        `pl.col("Metadata_ControlType") == "negcon"`; None takes all rows.
+    epsilon
+        Added to the spread of `mad_robustize`. A spread of 0 gives NaN whatever epsilon is.
+
+    Returns
+    -------
+    polars.DataFrame
+        The same rows in the same order: metadata columns, then features (float64). NaN where the
+        value is missing, or the controls have no value or no spread; see `constant_features`.
+
+    Raises
+    ------
+    ControlsMissingError
+        If a group has no control rows; names the method and the plate.
+    UnknownNameError
+        If the method or a column does not exist.
+    """
+    frame, features, by = _checked(profiles, method, by)
+    result = np.empty((len(features), frame.height))
+    for group in _groups(frame, features, method, by, reference):
+        spread = group.spread + epsilon if method == "mad_robustize" else group.spread
+        scale = np.divide(1, spread, out=np.full(spread.shape, np.nan), where=group.spread > 0)
+        scaled = group.values - group.centre[:, None]
+        scaled *= scale[:, None]
+        result[:, group.rows] = scaled
+    # An infinite measurement, or the inverse of a denormal spread, is no usable value either.
+    result[np.isinf(result)] = np.nan
+    return with_matrix(frame.select(metadata_columns(frame)), features, result)
+
+
+def constant_features(
+    profiles: pl.DataFrame | pl.LazyFrame,
+    method: str = "standardize",
+    by: str | Iterable[str] = ("Metadata_Plate",),
+    reference: pl.Expr | None = None,
+) -> pl.DataFrame:
+    """List the features that `normalize` turns into NaN, per group.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns: those of `by`, `feature`, `reason`: `constant` (all control values are equal),
+        `no_spread` (they differ, but more than half are equal, so that the MAD is 0), or `missing`
+        (the controls have no value).
+    """
+    frame, features, by = _checked(profiles, method, by)
+    found: list[dict[str, object]] = []
+    for group in _groups(frame, features, method, by, reference):
+        constant = is_constant(group.values[:, chosen_rows(frame[group.rows], reference)])
+        for index in np.flatnonzero(~(group.spread > 0)):
+            if not group.has_values[index]:
+                reason = "missing"
+            else:
+                reason = "constant" if constant[index] else "no_spread"
+            found.append({**group.key, "feature": features[index], "reason": reason})
+    schema = {name: frame.schema[name] for name in by} | {"feature": pl.String, "reason": pl.String}
+    return pl.DataFrame(found, schema=schema)
+
+
+def signed_log(profiles: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Profiles with every feature x as sign(x) log(1 + |x|).
+
+    Apply it to normalized profiles: a few features of many SDs no longer rule every distance.
+    """
+    frame = profiles.lazy().collect()
+    features = feature_columns(frame)
+    columns = [pl.col(name).cast(pl.Float64) for name in features]
+    return frame.with_columns(column.sign() * column.abs().log1p() for column in columns)
+
+
+def _checked(
+    profiles: pl.DataFrame | pl.LazyFrame, method: str, by: str | Iterable[str]
+) -> tuple[pl.DataFrame, list[str], list[str]]:
+    if method not in METHODS:
+        raise UnknownNameError("normalization method", method, METHODS)
+    frame = profiles.lazy().collect()
+    return frame, feature_columns(frame), key_columns(frame, by)
+
+
+def _groups(
+    frame: pl.DataFrame, features: list[str], method: str, by: list[str], reference: pl.Expr | None
+) -> Iterator[_Group]:
+    values = matrix(frame, features)
+    is_control = chosen_rows(frame, reference)
+    for key, rows in groups(frame, by):
+        controls_here = is_control[rows]
+        if not controls_here.any():
+            raise ControlsMissingError(method, group_name(key), str(reference))
+        here = values[:, rows]
+        controls = here[:, controls_here]
+        # An infinite control value would make the centre infinite.
+        controls[np.isinf(controls)] = np.nan
+        centre, spread = METHODS[method](controls)
+        yield _Group(key, rows, here, centre, spread, ~np.isnan(centre))
