@@ -115,7 +115,7 @@ def _by_priority(assay: Assay, slots: int) -> list[Treatment]:
         if assay.labels == "perturbation" or c.name != assay.positive_control
     ]
     even = slots // len(compounds)
-    doses = min(even, _MOST_DOSES) if even >= 3 else _TITRATION
+    doses = min(even, _MOST_DOSES) if even >= 4 else _TITRATION
     series = {
         c.name: [Treatment("trt", c, dose) for dose in dose_series(c, doses)] for c in compounds
     }

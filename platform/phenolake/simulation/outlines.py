@@ -54,7 +54,7 @@ def assign_pixels(
     """Give each pixel to the object whose outline it is deepest in.
 
     Depth is the distance from the centre over the outline's radius. Nuclei go before cell bodies,
-    so a nucleus is always inside its own cell.
+    so a nucleus is always inside its own cell. A cell whose nucleus is in the field is one piece.
 
     Returns
     -------
@@ -92,7 +92,41 @@ def assign_pixels(
         for column in range(size):
             if nuclei[row, column] > 0:
                 cells[row, column] = nuclei[row, column]
+    _drop_fragments(nuclei, cells, len(y))
     return nuclei, cells, second
+
+
+@numba.njit(cache=True)
+def _drop_fragments(nuclei: np.ndarray, cells: np.ndarray, count: int) -> None:
+    """Clear, in place, parts of a cell that neighbours cut off from its nucleus (4-connected)."""
+    size = cells.shape[0]
+    attached = nuclei > 0
+    has_nucleus = np.zeros(count + 1, np.bool_)
+    queue = np.empty(size * size, np.int64)
+    tail = 0
+    for row in range(size):
+        for column in range(size):
+            if attached[row, column]:
+                has_nucleus[nuclei[row, column]] = True
+                queue[tail] = row * size + column
+                tail += 1
+    head = 0
+    while head < tail:
+        row, column = queue[head] // size, queue[head] % size
+        head += 1
+        for step in range(4):
+            r = row + (step == 0) - (step == 1)
+            c = column + (step == 2) - (step == 3)
+            if r < 0 or c < 0 or r >= size or c >= size or attached[r, c]:
+                continue
+            if cells[r, c] == cells[row, column]:
+                attached[r, c] = True
+                queue[tail] = r * size + c
+                tail += 1
+    for row in range(size):
+        for column in range(size):
+            if not attached[row, column] and has_nucleus[cells[row, column]]:
+                cells[row, column] = 0
 
 
 def true_labels(
