@@ -7,10 +7,12 @@ BIN := $(VENV)/bin
 
 ifeq ($(DEVICE),cpu)
 CONSTRAINTS := constraints-cpu.txt
+SIZE := 2 GB
 DEMO_EXTRAS :=
 TEST_EXTRAS := [s3,test]
 else
 CONSTRAINTS := constraints.txt
+SIZE := 8 GB
 DEMO_EXTRAS := [cellpose]
 TEST_EXTRAS := [cellpose,s3,test]
 endif
@@ -90,13 +92,13 @@ $(VENV):
 # pip's own words are many; every large download and each 25th package are enough to see it move.
 # The status travels in a file, since a pipe in plain sh has only that of its last command.
 define install
-echo "Installing Phenolake and its libraries (a few minutes, several GB; once)"; \
+echo "Installing Phenolake and its libraries (a few minutes, $(SIZE), once)"; \
 { $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
       -c $(CONSTRAINTS) -e '.$(1)' 2> $(VENV)/pip-errors; echo $$? > $(VENV)/pip-status; } | { \
     count=0; \
     while read -r verb rest; do \
         case "$$verb $$rest" in \
-            Collecting*) \
+            Collecting*|Processing*) \
                 count=$$((count + 1)); \
                 [ $$((count % 25)) -ne 0 ] || echo "  $$count packages found";; \
             *"("[0-9][0-9][0-9]*" MB)") echo "  $$verb $$rest";; \
