@@ -1,0 +1,7 @@
+"""Single-cell features with CellProfiler's names and definitions: `measure` and its vocabulary."""
+
+from phenolake.features.families import FAMILIES, PRESETS
+from phenolake.features.measurement import feature_names, measure
+from phenolake.features.naming import FeatureName, is_position
+
+__all__ = ["FAMILIES", "PRESETS", "FeatureName", "feature_names", "is_position", "measure"]

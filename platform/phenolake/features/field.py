@@ -1,0 +1,149 @@
+"""One field of view as measured: checked inputs, and per compartment its objects and pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolake.errors import ConfigurationError, MaskShapeError
+from phenolake.features.objects import Objects
+
+
+@dataclass(frozen=True)
+class Image:
+    """Channels of one field, (channel, y, x), as acquired; `scale` is the value that counts as 1."""
+
+    pixels: NDArray[np.generic]
+    channels: tuple[str, ...]
+    scale: float
+
+    @classmethod
+    def checked(cls, pixels: NDArray[np.generic], channels: Sequence[str]) -> Image:
+        """Integer images are scaled by their dtype's maximum, as CellProfiler does; floats by 1.
+
+        Raises
+        ------
+        ConfigurationError
+            If the shape does not fit the channels, a name is empty or twice, the dtype is neither
+            integer nor float, or a float image holds NaN or infinite values.
+        """
+        pixels = np.asarray(pixels)
+        names = tuple(channels)
+        if pixels.ndim != 3 or pixels.shape[0] != len(names):
+            raise ConfigurationError(
+                f"image of shape {pixels.shape} does not fit {len(names)} channels: "
+                "expected (channel, y, x)"
+            )
+        if len(set(names)) != len(names) or not all(names):
+            raise ConfigurationError(f"channel names must differ and not be empty, got {names}")
+        if pixels.dtype.kind == "f":
+            if not np.isfinite(pixels).all():
+                raise ConfigurationError("image holds NaN or infinite values")
+            return cls(np.ascontiguousarray(pixels), names, 1.0)
+        if pixels.dtype.kind not in "iu":
+            raise ConfigurationError(f"image must be integer or float, got {pixels.dtype}")
+        return cls(np.ascontiguousarray(pixels), names, float(np.iinfo(pixels.dtype).max))
+
+    @cached_property
+    def granular_spectra(self) -> list[list[NDArray[np.float64]]]:
+        """Granular spectrum of each channel, shared by all compartments."""
+        from phenolake.features.granular_spectrum import granular_spectrum
+
+        return [granular_spectrum(channel, self.scale) for channel in self.pixels]
+
+
+@dataclass(frozen=True)
+class Compartment:
+    """Objects of one mask over one image; pixel lists follow the objects' order.
+
+    What several families need is worked out at first use and kept as long as the compartment.
+    """
+
+    name: str
+    objects: Objects
+    image: Image
+
+    @cached_property
+    def _raw(self) -> NDArray[np.generic]:
+        """Pixels as acquired, shape (channels, pixels)."""
+        count = self.image.pixels.shape[0]
+        return self.image.pixels.reshape(count, -1)[:, self.objects.places]
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """Scaled intensities, shape (channels, pixels)."""
+        return np.divide(self._raw, self.image.scale, dtype=np.float64)
+
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        from phenolake.features.kernels.sorting import rank_objects
+
+        ordered = np.empty_like(self.values)
+        ranks = np.empty(self.values.shape, np.int32)
+        for c, codes in enumerate(_unsigned_codes(self._raw)):
+            order, ranks[c] = rank_objects(codes, self.objects.starts)
+            np.take(self.values[c], order, out=ordered[c])
+        return ordered, ranks
+
+    @property
+    def ordered(self) -> NDArray[np.float64]:
+        """Intensities sorted within each object, shape (channels, pixels)."""
+        return self._sorted[0]
+
+    @property
+    def ranks(self) -> NDArray[np.int32]:
+        """Smaller distinct intensities in the same object, shape (channels, pixels)."""
+        return self._sorted[1]
+
+    @cached_property
+    def means(self) -> NDArray[np.float64]:
+        """Mean intensity, shape (objects, channels)."""
+        from phenolake.features.kernels.intensity import means
+
+        return means(self.values, self.objects.starts)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A checked image with the objects of every mask, and all their numbers."""
+
+    image: Image
+    compartments: dict[str, Compartment]
+    numbers: NDArray[np.int32]
+
+    @classmethod
+    def checked(
+        cls,
+        pixels: NDArray[np.generic],
+        channels: Sequence[str],
+        masks: Mapping[str, NDArray[np.integer]],
+    ) -> Field:
+        """Check everything a caller can get wrong; see `measure`."""
+        image = Image.checked(pixels, channels)
+        if not masks:
+            raise ConfigurationError("no masks given, nothing to measure")
+        compartments = {}
+        for name, mask in masks.items():
+            if not name or "_" in name:
+                raise ConfigurationError(f"compartment {name!r}: no underscore, and not empty")
+            if np.shape(mask) != image.pixels.shape[1:]:
+                raise MaskShapeError(f"mask {name}", image.pixels.shape[1:], np.shape(mask))
+            compartments[name] = Compartment(name, Objects.of(mask, name), image)
+        numbers = np.unique(
+            np.concatenate([part.objects.numbers for part in compartments.values()])
+        )
+        return cls(image, compartments, numbers)
+
+
+def _unsigned_codes(raw: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
+    """Unsigned integers in the order of the values."""
+    if raw.dtype.kind == "u":
+        return raw  # type: ignore[return-value]
+    # Bits of a float sort as an unsigned number once negatives are flipped; + 0.0 joins both zeros.
+    bits = (raw.astype(np.float64) + 0.0).view(np.uint64)
+    sign = np.uint64(1) << np.uint64(63)
+    return np.where(bits & sign, ~bits, bits | sign)

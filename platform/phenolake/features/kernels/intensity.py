@@ -1,0 +1,173 @@
+"""Intensity statistics of each object in each channel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolake.features.kernels.compiler import kernel
+
+
+@kernel
+def means(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of each object in each channel, shape (objects, channels).
+
+    Summed from the object's first pixel, so that a constant object has exactly its value.
+    """
+    channels = values.shape[0]
+    count = starts.shape[0] - 1
+    out = np.empty((count, channels))
+    for c in range(channels):
+        for k in range(count):
+            origin = values[c, starts[k]]
+            total = 0.0
+            for p in range(starts[k], starts[k + 1]):
+                total += values[c, p] - origin
+            out[k, c] = origin + total / (starts[k + 1] - starts[k])
+    return out
+
+
+@kernel
+def intensity_statistics(
+    values: NDArray[np.float64],
+    ordered: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    edge: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The nine statistics of all pixels and five of edge pixels, shape (objects, channels, 14).
+
+    Sum, mean, standard deviation, smallest, largest; the same of the edge pixels; lower quartile,
+    median, median absolute deviation, upper quartile.
+    """
+    channels = values.shape[0]
+    count = starts.shape[0] - 1
+    out = np.empty((count, channels, 14))
+    for c in range(channels):
+        for k in range(count):
+            first, last = starts[k], starts[k + 1]
+            size = last - first
+            here = ordered[c, first:last]
+            mean = centres[k, c]
+            total, squares = 0.0, 0.0
+            edges, edge_total = 0, 0.0
+            low, high = np.inf, -np.inf
+            for p in range(first, last):
+                value = values[c, p]
+                total += value
+                squares += (value - mean) * (value - mean)
+                if edge[p]:
+                    edges += 1
+                    edge_total += value
+                    low = min(low, value)
+                    high = max(high, value)
+            row = out[k, c]
+            row[0] = total
+            row[1] = mean
+            row[2] = np.sqrt(squares / size)
+            row[3] = here[0]
+            row[4] = here[size - 1]
+            if edges == 0:
+                row[5:10] = np.nan
+            else:
+                edge_mean = low + (edge_total - edges * low) / edges if low < high else low
+                squares = 0.0
+                for p in range(first, last):
+                    if edge[p]:
+                        squares += (values[c, p] - edge_mean) * (values[c, p] - edge_mean)
+                row[5] = edge_total
+                row[6] = edge_mean
+                row[7] = np.sqrt(squares / edges)
+                row[8] = low
+                row[9] = high
+            row[10] = _quantile(here, 0.25)
+            row[11] = _quantile(here, 0.5)
+            row[12] = _median_deviation(here, row[11])
+            row[13] = _quantile(here, 0.75)
+    return out
+
+
+@kernel
+def _quantile(ordered: NDArray[np.float64], fraction: float) -> float:
+    """Value at place size * fraction (from 0) of sorted values, interpolated; the last at most."""
+    size = ordered.shape[0]
+    place = size * fraction
+    low = min(int(place), size - 1)
+    high = min(low + 1, size - 1)
+    part = place - low
+    return ordered[low] * (1.0 - part) + ordered[high] * part
+
+
+@kernel
+def _median_deviation(ordered: NDArray[np.float64], median: float) -> float:
+    """Value at place size / 2 of the sorted distances to the median, interpolated.
+
+    The distances of sorted values fall, then rise: they are merged from the median outwards.
+    """
+    size = ordered.shape[0]
+    place = size * 0.5
+    low = min(int(place), size - 1)
+    high = min(low + 1, size - 1)
+    right = np.searchsorted(ordered, median)
+    left = right - 1
+    at_low, at_high = 0.0, 0.0
+    for rank in range(high + 1):
+        below = abs(ordered[left] - median) if left >= 0 else np.inf
+        above = abs(ordered[right] - median) if right < size else np.inf
+        if below <= above:
+            at_high = below
+            left -= 1
+        else:
+            at_high = above
+            right += 1
+        if rank == low:
+            at_low = at_high
+    part = place - low
+    return at_low * (1.0 - part) + at_high * part
+
+
+@kernel
+def intensity_positions(
+    values: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Positions weighted by intensity, shape (objects, channels, 5).
+
+    Centre of mass x and y, brightest pixel x and y (the first in row order of equals), and the
+    distance from the centre of mass to the centre. The first two and the last are NaN where the
+    intensities sum to 0.
+    """
+    channels = values.shape[0]
+    count = starts.shape[0] - 1
+    out = np.empty((count, channels, 5))
+    for k in range(count):
+        first, last = starts[k], starts[k + 1]
+        row0, col0 = rows[first], cols[first]
+        sum_y, sum_x = np.int64(0), np.int64(0)
+        for p in range(first, last):
+            sum_y += rows[p] - row0
+            sum_x += cols[p] - col0
+        middle_y = sum_y / (last - first)
+        middle_x = sum_x / (last - first)
+        for c in range(channels):
+            total, moment_y, moment_x = 0.0, 0.0, 0.0
+            best = first
+            for p in range(first, last):
+                value = values[c, p]
+                total += value
+                moment_y += value * (rows[p] - row0)
+                moment_x += value * (cols[p] - col0)
+                if value > values[c, best]:
+                    best = p
+            y = moment_y / total if total != 0.0 else np.nan
+            x = moment_x / total if total != 0.0 else np.nan
+            out[k, c, 0] = x + col0
+            out[k, c, 1] = y + row0
+            out[k, c, 2] = cols[best]
+            out[k, c, 3] = rows[best]
+            out[k, c, 4] = np.sqrt(
+                (y - middle_y) * (y - middle_y) + (x - middle_x) * (x - middle_x)
+            )
+    return out

@@ -1,0 +1,133 @@
+"""The geometry of one mask, worked out once and shared by every family and channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolake.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Hulls:
+    """Corners of each object's convex hull; object k has `starts[k]` to `starts[k + 1]`."""
+
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects of one mask, sorted by number; object k has pixels `starts[k]` to `starts[k + 1]`.
+
+    `labels` is int32 (y, x) with 1..n in the order of `numbers` and 0 = background. `rows` and
+    `cols` list the pixels by object, in row order within it. `boxes` is int32 (n, 4): first row,
+    first column, row and column past the last.
+    """
+
+    numbers: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    cols: NDArray[np.int32]
+    boxes: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.integer], name: str = "mask") -> Objects:
+        """Objects of a label image (y, x), any integer dtype, any numbers; the mask is not changed.
+
+        Raises
+        ------
+        ConfigurationError
+            If the mask is not of integers, has a negative label or one above 2**31 - 1.
+        """
+        from phenolake.features.kernels.pixels import list_pixels
+
+        mask = np.asarray(mask)
+        if mask.dtype.kind not in "iub":
+            raise ConfigurationError(f"mask {name}: expected integer labels, got {mask.dtype}")
+        lowest, highest = (int(mask.min()), int(mask.max())) if mask.size else (0, 0)
+        if lowest < 0 or highest > np.iinfo(np.int32).max:
+            raise ConfigurationError(
+                f"mask {name}: labels run from {lowest} to {highest}, expected 0 to 2**31 - 1"
+            )
+        if highest <= max(4 * mask.size, 1 << 16):
+            present = np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
+            table = np.zeros(highest + 1, np.int32)
+            numbers = present[present > 0]
+            table[numbers] = np.arange(1, numbers.size + 1)
+            labels = table[mask.astype(np.intp, copy=False)]
+        else:
+            present, inverse = np.unique(mask, return_inverse=True)
+            labels = (inverse + (present[0] != 0)).reshape(mask.shape).astype(np.int32)
+            numbers = present[present > 0]
+        labels = np.ascontiguousarray(labels)
+        starts, rows, cols, boxes = list_pixels(labels, numbers.size)
+        return cls(numbers.astype(np.int32), labels, starts, rows, cols, boxes)
+
+    @property
+    def count(self) -> int:
+        """Number of objects."""
+        return int(self.numbers.size)
+
+    @cached_property
+    def areas(self) -> NDArray[np.float64]:
+        """Pixels of each object."""
+        return np.diff(self.starts).astype(np.float64)
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """Each listed pixel's place in the flattened image."""
+        return self.rows.astype(np.int64) * self.labels.shape[1] + self.cols
+
+    @cached_property
+    def flags(self) -> NDArray[np.uint8]:
+        """Image (y, x) of the bits of `kernels.pixels.edge_flags`."""
+        from phenolake.features.kernels.pixels import edge_flags
+
+        return edge_flags(self.labels)
+
+    @cached_property
+    def inner_edge(self) -> NDArray[np.bool_]:
+        """Whether a listed pixel has a 4-neighbour elsewhere; the image border is no edge."""
+        from phenolake.features.kernels.pixels import DIFFERS_4
+
+        return (self.flags.ravel()[self.places] & DIFFERS_4) > 0
+
+    @cached_property
+    def distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distance of each listed pixel to its object's edge: image border closed, and open."""
+        from phenolake.features.kernels.distances import distance_to_edge
+
+        return distance_to_edge(self.labels, self.rows, self.cols)
+
+    @cached_property
+    def hulls(self) -> Hulls:
+        """Convex hulls of the pixel centres."""
+        from phenolake.features.kernels.hulls import convex_hulls
+
+        return Hulls(*convex_hulls(self.starts, self.rows, self.cols, self.boxes))
+
+    @cached_property
+    def enclosing_circles(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Centre (n, 2) and radius (n,) of the smallest circle around the pixel centres."""
+        from phenolake.features.kernels.hulls import enclosing_circles
+
+        return enclosing_circles(self.hulls.starts, self.hulls.rows, self.hulls.cols)
+
+    @cached_property
+    def coordinate_sums(self) -> NDArray[np.float64]:
+        """Sums of y, x, yy, yx, xx from the middle of each box, shape (n, 5)."""
+        from phenolake.features.kernels.shape import coordinate_sums
+
+        return coordinate_sums(self.starts, self.rows, self.cols, self.boxes)
+
+    @cached_property
+    def centroids(self) -> NDArray[np.float64]:
+        """Mean row and column of each object's pixels, shape (n, 2)."""
+        middles = (self.boxes[:, :2] + self.boxes[:, 2:]) // 2
+        return middles + self.coordinate_sums[:, :2] / self.areas[:, None]

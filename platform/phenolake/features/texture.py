@@ -1,0 +1,78 @@
+"""Texture: Haralick features of the grey levels three pixels apart, in four directions.
+
+Definitions and names as CellProfiler 4 (MeasureTexture).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolake.features.field import Compartment
+from phenolake.features.naming import FeatureName
+
+_SCALE = 3
+_LEVELS = 256
+#: (y, x) of 0, 135, 90 and 45 degrees, numbered 00 to 03 in the names.
+_DIRECTIONS = np.array([(0, 1), (1, 1), (1, 0), (1, -1)], np.int64)
+_MEASURES = (
+    "AngularSecondMoment",
+    "Contrast",
+    "Correlation",
+    "Variance",
+    "InverseDifferenceMoment",
+    "SumAverage",
+    "SumVariance",
+    "SumEntropy",
+    "Entropy",
+    "DifferenceVariance",
+    "DifferenceEntropy",
+    "InfoMeas1",
+    "InfoMeas2",
+)
+
+
+def names(compartment: str, channels: Sequence[str]) -> list[FeatureName]:
+    """Names of the columns of `measure`."""
+    return [
+        FeatureName(
+            compartment,
+            "Texture",
+            measure,
+            (channel,),
+            (str(_SCALE), f"{direction:02d}", str(_LEVELS)),
+        )
+        for channel in channels
+        for measure in _MEASURES
+        for direction in range(len(_DIRECTIONS))
+    ]
+
+
+def measure(compartment: Compartment) -> NDArray[np.float64]:
+    """Texture of each object and channel, float64 (objects, channels * 52).
+
+    Intensities 0..1 become levels 0..255 by rounding, ties to even, one mapping for every image.
+    Pairs with a level 0 don't count. Entropies are in bits. `DifferenceVariance` is the variance of
+    the histogram of differences, as in mahotas, not of the differences.
+
+    NaN: all of an object and channel that has no pair in some direction (too small, or too dark).
+
+    Within about 1e-8 of 0 `InfoMeas2` is the square root of rounding noise; compare it absolutely.
+
+    References
+    ----------
+    Haralick, Shanmugam and Dinstein (1973), IEEE Trans. Systems, Man, Cybernetics 3, 610-621.
+    """
+    from phenolake.features.kernels.texture import haralick, pair_positions
+
+    objects = compartment.objects
+    pairs = pair_positions(
+        objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * _SCALE
+    )
+    levels = np.rint(np.clip(compartment.values, 0.0, 1.0) * (_LEVELS - 1)).astype(np.uint8)
+    counts = np.arange(4096, dtype=np.float64)
+    entropy_terms = counts * np.log2(np.maximum(counts, 1.0))
+    features = haralick(levels, objects.starts, pairs, entropy_terms)
+    return features.reshape(objects.count, -1)
