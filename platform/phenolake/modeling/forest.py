@@ -125,6 +125,8 @@ def train_forest(
     from sklearn.ensemble import RandomForestClassifier
 
     encoded = encode_labels(labels)
+    if features.height != len(encoded.codes):
+        raise TrainingDataError(f"{features.height} rows, but {len(encoded.codes)} labels")
     train, validation = checked_parts(encoded, split)
     codes = encoded.codes[train]
     names, medians = _usable_features(features[train])

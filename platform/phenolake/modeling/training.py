@@ -96,6 +96,8 @@ def train_network(
     """
     crops = as_crops(crops, full_scale)
     encoded = encode_labels(labels)
+    if len(crops) != len(encoded.codes):
+        raise TrainingDataError(f"{len(crops)} crops, but {len(encoded.codes)} labels")
     train, validation = checked_parts(encoded, split)
     if isinstance(model, str):
         architecture, recipe = named_model(

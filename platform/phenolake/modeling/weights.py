@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,11 @@ def read_model(folder: Path) -> Model:
         if hashlib.sha256(weights).hexdigest() != description["weights_sha256"]:
             raise ModelFileError(folder / WEIGHTS_FILE, "SHA-256 is not the one in model.json")
         tensors = load(weights)
-        return (_read_forest if description["kind"] == "forest" else _read_network)(
-            description, tensors
-        )
+        readers: dict[str, Callable[[Any, Any], Model]] = {
+            Forest.kind: _read_forest,
+            TrainedNetwork.kind: _read_network,
+        }
+        return readers[description["kind"]](description, tensors)
     except FileNotFoundError as error:
         raise ModelFileError(error.filename, "missing; a model is two files") from error
     except (

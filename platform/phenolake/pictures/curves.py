@@ -57,7 +57,8 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
         Names in the order of the matrix. Counts are written in for up to 16 classes.
     """
     size = len(classes)
-    side = min(3.0 + 0.45 * size, 12.0)
+    side = min(3.0 + 0.45 * size, 9.0)
+    font_size = max(3.0, min(9.0, 45 * side / size))
     figure = _figure(side + 1, side)
     axes = figure.subplots()
     totals = matrix.sum(axis=1, keepdims=True)
@@ -66,8 +67,8 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
     names = [
         name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…" for name in classes
     ]
-    axes.set_xticks(range(size), names, rotation=90 if size > 4 else 0)
-    axes.set_yticks(range(size), names)
+    axes.set_xticks(range(size), names, rotation=90 if size > 4 else 0, fontsize=font_size)
+    axes.set_yticks(range(size), names, fontsize=font_size)
     axes.set(xlabel="predicted", ylabel="true")
     figure.colorbar(picture, ax=axes, label="share of true class", shrink=0.8)
     if size <= _NUMBERED_CLASSES:
@@ -85,6 +86,10 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    from PIL import Image
+
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    # A palette makes these few-coloured pictures several times smaller.
+    Image.open(drawn).convert("RGB").quantize(96).save(packed, format="png", optimize=True)
+    return packed.getvalue()
