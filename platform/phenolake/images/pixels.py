@@ -105,7 +105,7 @@ def _read_tiff_header(path: Path, size: int) -> Header:
             )
         if first.nbytes > MAX_PLANE_BYTES:
             raise ImageReadError(str(path), f"a plane of {first.nbytes:,} bytes is too large")
-        if first.samplesperpixel != 1 and not first.is_rgb:
+        if first.samplesperpixel != 1:
             raise ImageReadError(str(path), f"expected one sample per pixel, got {first.samplesperpixel}")
         return Header(len(tiff.pages), first.imagelength, first.imagewidth, str(np.dtype(first.dtype)))
 

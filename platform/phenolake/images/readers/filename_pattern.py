@@ -21,20 +21,20 @@ _GROUPS = frozenset({"well", "row", "column", "site", "channel", "z", "t", "plat
 KNOWN_PATTERNS: dict[str, str] = {
     "Phenix/Operetta names": (
         r"r(?P<row>\d{2})c(?P<column>\d{2})f(?P<site>\d+)p(?P<z>\d+)-ch(?P<channel>\d+)(?:sk(?P<t>\d+))?"
-        r"[^/]*\.tiff?"
+        r"[^/]*\.(?i:tiff?)"
     ),
     "well_site_channel with keys": (
-        r"(?:.*[_/])?(?P<well>[A-P]\d{2})_s(?P<site>\d+)_w(?P<channel>[A-Za-z0-9]+(?:_[A-Za-z0-9]+)?)"
-        r"(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?\.(?:tiff?|png)"
+        r"(?:.*[_/])?(?P<well>[A-P]\d{2})_s(?P<site>\d+)_w(?:\d+_)?(?P<channel>[A-Za-z0-9]+)"
+        r"(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?\.(?i:tiff?|png)"
     ),
     "CellProfiler example names": (
-        r"Channel(?P<channel>\d+)-\d+-(?P<row>[A-P])-(?P<column>\d{2})\.tiff?"
+        r"Channel(?P<channel>\d+)-\d+-(?P<row>[A-P])-(?P<column>\d{2})\.(?i:tiff?)"
     ),
     "row, column, field, dye": (
-        r".*_(?P<well>[A-P]\d{2})f(?P<site>\d+)d(?P<channel>\d)\.tiff?"
+        r".*_(?P<well>[A-P]\d{2})f(?P<site>\d+)d(?P<channel>\d)\.(?i:tiff?)"
     ),
     "well, site, channel joined by underscores": (
-        r"(?:.*[_/])?(?P<well>[A-Pa-p]\d{1,2})_(?P<site>\d+)_(?P<channel>[^_/]+)\.(?:tiff?|png)"
+        r"(?:.*[_/])?(?P<well>[A-Pa-p]\d{1,2})_(?P<site>\d+)_(?P<channel>[^_/]+)\.(?i:tiff?|png)"
     ),
 }
 
