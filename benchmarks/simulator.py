@@ -17,7 +17,7 @@ from phenolake.simulation.plan import PRESET_NAMES
 
 
 def in_memory(plan: SimulationPlan) -> tuple[float, float, float]:
-    """Fields per second, fields per second of processor time, cells per field; compiled code warm."""
+    """Fields per second by clock and by processor time, and cells per field; compiled code warm."""
     plate = plan.plate_names[0]
     wells = [well.name for well in plate_layout(plan, plate)]
     simulate_site(plan, plate, wells[0], 1)
