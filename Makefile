@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 ifeq ($(DEVICE),cpu)
 CONSTRAINTS := constraints-cpu.txt
-SIZE := 2 GB
+SIZE := 3 GB
 DEMO_EXTRAS :=
 TEST_EXTRAS := [s3,test]
 else
