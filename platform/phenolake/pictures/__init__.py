@@ -1,0 +1,46 @@
+"""Pictures as PNG bytes, small enough to sit in the metadata of a run."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+# Not lazy: a later import of the module would hide the function of the same name.
+from phenolake.pictures.field_maps import field_maps
+
+if TYPE_CHECKING:
+    from phenolake.pictures.bar_charts import bars, histogram
+    from phenolake.pictures.curves import confusion_matrix, training_curves
+    from phenolake.pictures.overlay import outlines_montage
+    from phenolake.pictures.plate_maps import plate_heatmap
+    from phenolake.pictures.png import as_markdown
+    from phenolake.pictures.scatter import profile_map
+
+__all__ = [
+    "as_markdown",
+    "bars",
+    "confusion_matrix",
+    "field_maps",
+    "histogram",
+    "outlines_montage",
+    "plate_heatmap",
+    "profile_map",
+    "training_curves",
+]
+
+_MODULE_OF = {
+    "as_markdown": "png",
+    "bars": "bar_charts",
+    "confusion_matrix": "curves",
+    "histogram": "bar_charts",
+    "outlines_montage": "overlay",
+    "plate_heatmap": "plate_maps",
+    "profile_map": "scatter",
+    "training_curves": "curves",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
