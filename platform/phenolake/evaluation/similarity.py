@@ -44,7 +44,7 @@ class Cosine:
 
 
 def codes(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Number the rows so that two are equal where all the columns are; null equals null."""
+    """Give every row a whole number, equal where all the columns are; null equals null."""
     if not columns:
         return np.zeros(frame.height, np.int64)
     ranks = frame.select(pl.struct(columns).rank("dense")).to_series()

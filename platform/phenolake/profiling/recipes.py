@@ -40,10 +40,7 @@ RECIPES: dict[str, Recipe] = {
             "robust z-scores against controls, then pycytominer's usual feature selection",
             steps=(
                 {"step": "normalize", "method": "mad_robustize"},
-                {
-                    "step": "select_features",
-                    "operations": ("positions", "variance", "missing", "correlation", "outliers"),
-                },
+                {"step": "select_features"},
             ),
         ),
         Recipe(

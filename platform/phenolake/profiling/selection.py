@@ -13,7 +13,8 @@ from phenolake.errors import UnknownNameError
 from phenolake.profiling.correlation import pearson
 from phenolake.profiling.feature_matrix import chosen_rows, feature_columns, matrix
 
-DEFAULT_OPERATIONS = ("variance", "missing", "correlation", "positions", "outliers")
+# Positions go before correlation, or a position could displace a feature it correlates with.
+DEFAULT_OPERATIONS = ("variance", "missing", "positions", "correlation", "outliers")
 
 
 @dataclass(frozen=True)
