@@ -68,7 +68,8 @@ def test_every_module_says_what_it_is_for(modules, repository):
     silent = [
         str(file.relative_to(repository))
         for file in modules
-        if ast.get_docstring(ast.parse(file.read_bytes())) is None
+        if file.relative_to(repository).parts[0] != "tests"
+        and ast.get_docstring(ast.parse(file.read_bytes())) is None
     ]
     assert not silent
 
