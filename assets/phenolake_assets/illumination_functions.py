@@ -1,7 +1,5 @@
 """Silver asset: how brightly each part of the field is lit, per plate and channel."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 from phenolake.images.illumination import METHOD, estimate_illumination

@@ -1,7 +1,5 @@
 """Silver asset: is each image in focus, unsaturated and not empty?"""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 from phenolake.images.planes import Problem

@@ -1,7 +1,5 @@
 """Marts: dbt builds them in a scratch database over the lake's views, then each lands in Delta."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Iterator, Mapping

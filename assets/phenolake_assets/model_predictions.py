@@ -1,7 +1,5 @@
 """Gold asset: what the screen's champion models say about every cell."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Models of a screen, trained in Dagster and kept in MLflow: a forest on features, a CNN on crops."""
 
-from __future__ import annotations
-
 import dagster as dg
 import numpy as np
 import polars as pl

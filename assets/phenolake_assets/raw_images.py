@@ -1,7 +1,5 @@
 """Bronze assets of a plate: its image planes and its plate map."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 from phenolake.images.catalog import catalogue_plate

@@ -1,7 +1,5 @@
 """Schedules: every night, screens are corrected and modelled anew, and the marts rebuilt."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Gold assets of a screen: batch-corrected profiles, and one profile per perturbation."""
 
-from __future__ import annotations
-
 import dagster as dg
 from phenolake.pictures import as_markdown, profile_map
 from phenolake.stages.screen_profiles import (

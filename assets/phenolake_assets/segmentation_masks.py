@@ -1,7 +1,5 @@
 """Silver asset: label images of nuclei, cells and cytoplasm for every site."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 from phenolake.images.planes import Problem

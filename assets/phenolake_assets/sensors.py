@@ -1,7 +1,5 @@
 """Sensors: complete plates become partitions, finished screens are taken further."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import dagster as dg

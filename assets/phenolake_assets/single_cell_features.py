@@ -1,7 +1,5 @@
 """Silver asset: what was measured of every cell."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 from phenolake.features import feature_names

@@ -1,7 +1,5 @@
 """Gold assets of a plate: profiles of its wells, raw and normalized."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 from phenolake.identity import PlateKey
