@@ -91,6 +91,17 @@ class TableSchemaError(LakeError, ValueError):
         super().__init__(f"table {table!r}: {problem}")
 
 
+class QueryError(LakeError, ValueError):
+    """An SQL text is not one read-only statement, or DuckDB refuses it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"SQL: {reason}")
+
+
+class LabelImageError(PhenolakeError, ValueError):
+    """A label image can't be packed or unpacked."""
+
+
 class MaskShapeError(PhenolakeError, ValueError):
     """Masks and image of one site have different shapes."""
 

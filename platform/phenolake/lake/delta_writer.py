@@ -1,0 +1,266 @@
+"""Replace one partition of a Delta table in one atomic commit, however many others write.
+
+Parquet files are written first; only the small commit is repeated when another writer was faster.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from phenolake.errors import LakeError, TableSchemaError
+from phenolake.lake.conform import conform, storable
+from phenolake.lake.location import Location
+from phenolake.lake.parquet_parts import Part, PartWriter, partition_folder
+from phenolake.lake.snapshot import Snapshot
+from phenolake.tables import Layer, Table
+
+_ATTEMPTS = 40
+_CONFIGURATION = {
+    # Keep every version readable for as long as its files are; vacuum is a deliberate step.
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one write did."""
+
+    table: str
+    version: int
+    rows: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """The partition that a commit replaces; a table without partitions is replaced whole."""
+
+    location: Location
+    layer: str
+    name: str
+    where: Mapping[str, str]
+    keeps_schema: bool = True
+
+    @property
+    def uri(self) -> str:
+        """URI of the table."""
+        return f"{self.location.uri}/{self.layer}/{self.name}"
+
+    @property
+    def lock(self) -> str:
+        """Transaction id of the partition: two commits that carry it can't both win one version."""
+        return json.dumps(["phenolake", dict(self.where)], sort_keys=True)
+
+
+def replace_partition(
+    location: Location, table: Table, rows: Any, where: Mapping[str, str], metadata: dict[str, str]
+) -> Commit:
+    """Make `rows` the only rows of the partition `where`; see `Lake.write`."""
+    started = time.perf_counter()
+    _check_where(table, where)
+    where = {name: where[name] for name in table.partition_by}
+    target = Target(location, str(table.layer), table.name, where)
+    known = _undeclared_types(Snapshot.open(location, target.layer, table.name), table)
+    writer = PartWriter(
+        location, location.filesystem(target.layer, table.name), partition_folder(where), table
+    )
+    with writer:
+        for piece in as_tables(rows):
+            conformed = conform(piece, table, where, known)
+            writer.add(conformed)
+            known.update(
+                (f.name, f.type) for f in conformed.schema if f.name not in table.column_names
+            )
+    version = commit(target, _table_schema(table, writer.schema), writer.parts, metadata)
+    return _receipt(target, version, writer.parts, started)
+
+
+def replace_mart(location: Location, name: str, rows: Any, metadata: dict[str, str]) -> Commit:
+    """Make `rows` the only rows and columns of a mart."""
+    started = time.perf_counter()
+    target = Target(location, str(Layer.MARTS), name, {}, keeps_schema=False)
+    table = storable(pa.table(rows), name)
+    writer = PartWriter(location, location.filesystem(target.layer, name), "")
+    with writer:
+        writer.add(table)
+    version = commit(target, table.schema, writer.parts, metadata)
+    return _receipt(target, version, writer.parts, started)
+
+
+def commit(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[str, str]) -> int:
+    """Commit the files as the new content of the partition; returns the Delta version.
+
+    Raises
+    ------
+    LakeError
+        If other writers of the same partition won every attempt.
+    """
+    token = uuid.uuid4().hex
+    attempts = Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        wait=wait_random_exponential(multiplier=0.05, max=3),
+        stop=stop_after_attempt(_ATTEMPTS),
+    )
+    try:
+        for attempt in attempts:
+            with attempt, target.location.writing():
+                _commit_once(target, schema, parts, {**metadata, "phenolake_commit": token})
+    except RetryError as error:
+        raise LakeError(
+            f"table {target.name!r}: other writers of {dict(target.where)} won {_ATTEMPTS} times; "
+            "nothing was changed, run this again"
+        ) from error
+    return _version_of(target, token)
+
+
+def _commit_once(
+    target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[str, str]
+) -> None:
+    options = dict(target.location.options)
+    adds = [
+        AddAction(
+            path=part.path,
+            size=part.bytes,
+            partition_values=dict(target.where),
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": part.rows}),
+        )
+        for part in parts
+    ]
+    snapshot = Snapshot.open(target.location, target.layer, target.name)
+    if snapshot is None:
+        try:
+            create_table_with_add_actions(
+                target.uri,
+                Schema.from_arrow(schema),
+                adds,
+                mode="error",
+                partition_by=list(target.where),
+                configuration=_CONFIGURATION,
+                storage_options=options,
+                commit_properties=_properties(target, metadata, None),
+            )
+        except DeltaError as error:
+            # Lost the race to create the table: as any lost race, try again on what is there now.
+            if Snapshot.open(target.location, target.layer, target.name) is None:
+                raise
+            raise CommitFailedError(str(error)) from error
+        return
+    delta = snapshot.delta
+    delta.create_write_transaction(
+        adds,
+        mode="overwrite",
+        schema=_merged(delta.schema(), schema, target)
+        if target.keeps_schema
+        else Schema.from_arrow(schema),
+        partition_by=list(target.where),
+        partition_filters=[(name, "=", value) for name, value in target.where.items()] or None,
+        commit_properties=_properties(target, metadata, delta),
+    )
+
+
+def _properties(
+    target: Target, metadata: dict[str, str], delta: DeltaTable | None
+) -> CommitProperties:
+    # Delta sees two overwrites of the same existing files as a conflict, but not two first writes
+    # of a partition. The transaction id makes those conflict too.
+    last = delta.transaction_version(target.lock) if delta is not None else None
+    return CommitProperties(
+        custom_metadata=metadata,
+        max_commit_retries=50,
+        app_transactions=[Transaction(target.lock, (last or 0) + 1)],
+    )
+
+
+def _merged(existing: Schema, new: pa.Schema, target: Target) -> Schema:
+    """Add new fields after the table's own, as nullable, since older rows lack them."""
+    fields = {field.name: field for field in existing.fields}
+    for field in Schema.from_arrow(new).fields:
+        if field.name not in fields:
+            nullable = pa.schema([new.field(field.name).with_nullable(True)])
+            fields[field.name] = Schema.from_arrow(nullable).fields[0]
+        elif fields[field.name].type != field.type:
+            raise TableSchemaError(
+                target.name,
+                f"column {field.name!r} is {fields[field.name].type} in the lake, not {field.type}",
+            )
+    return Schema(list(fields.values()))
+
+
+def _version_of(target: Target, token: str) -> int:
+    delta = DeltaTable(target.uri, storage_options=dict(target.location.options))
+    for limit in (1, 20, None):
+        for entry in delta.history(limit):
+            if entry.get("phenolake_commit") == token:
+                return int(entry["version"])
+    raise LakeError(
+        f"table {target.name!r}: the commit is not in the table's log; is another tool writing it?"
+    )
+
+
+def _receipt(target: Target, version: int, parts: list[Part], started: float) -> Commit:
+    return Commit(
+        target.name,
+        version,
+        sum(part.rows for part in parts),
+        sum(part.bytes for part in parts),
+        time.perf_counter() - started,
+    )
+
+
+def _check_where(table: Table, where: Mapping[str, str]) -> None:
+    if set(where) != set(table.partition_by):
+        raise TableSchemaError(
+            table.name,
+            f"`where` must name {', '.join(table.partition_by)}; got {', '.join(where) or 'none'}",
+        )
+    for name, value in where.items():
+        if not isinstance(value, str) or not value:
+            raise TableSchemaError(table.name, f"partition {name!r} must be a text; got {value!r}")
+
+
+def _undeclared_types(snapshot: Snapshot | None, table: Table) -> dict[str, pa.DataType]:
+    if snapshot is None:
+        return {}
+    return {f.name: f.type for f in snapshot.schema if f.name not in table.column_names}
+
+
+def _table_schema(table: Table, written: pa.Schema | None) -> pa.Schema:
+    declared = frozenset(table.column_names)
+    return table.arrow_schema(f for f in written or () if f.name not in declared)
+
+
+def as_tables(rows: Any) -> Iterator[pa.Table]:
+    """Arrow tables from a frame, a table, or a stream of frames, tables or record batches."""
+    if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
+        yield _as_table(rows)
+        return
+    for piece in rows:
+        yield _as_table(piece)
+
+
+def _as_table(piece: Any) -> pa.Table:
+    if isinstance(piece, pa.Table):
+        return piece
+    if isinstance(piece, pa.RecordBatch):
+        return pa.Table.from_batches([piece])
+    return piece.to_arrow() if hasattr(piece, "to_arrow") else pa.table(piece)
