@@ -89,7 +89,9 @@ def _neighbors(image, channels, mask):
     from cp_measure.bulk import get_multimask_measurements
 
     neighbors = get_multimask_measurements()["neighbors"]
-    return neighbors(mask, mask, "Adjacent") | neighbors(mask, mask, "Within", 5)
+    return neighbors(mask, mask, "Adjacent") | neighbors(
+        mask, mask, "Within a specified distance", 5
+    )
 
 
 def _area_shape(image, channels, mask):

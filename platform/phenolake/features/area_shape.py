@@ -57,8 +57,8 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
 
     NaN: `FormFactor` of an object without perimeter (one or two pixels).
 
-    Differs from cp_measure 0.3: `MinFeretDiameter` is exact (see `kernels.hulls`); moments are
-    exact sums, so that `Orientation` of an object with equal axes is +-45 and not rounding noise.
+    Differs from cp_measure 0.3, beyond that NaN (it has inf), only where an object has equal axes:
+    moments are exact sums here, so that `Orientation` is +-45 and not rounding noise.
 
     References
     ----------

@@ -49,7 +49,7 @@ class Image:
         return cls(np.ascontiguousarray(pixels), names, float(np.iinfo(pixels.dtype).max))
 
     @cached_property
-    def granular_spectra(self) -> list[list[NDArray[np.float64]]]:
+    def granular_spectra(self) -> list[NDArray[np.float64]]:
         """Granular spectrum of each channel, shared by all compartments."""
         from phenolake.features.granular_spectrum import granular_spectrum
 
@@ -71,7 +71,7 @@ class Compartment:
     def _raw(self) -> NDArray[np.generic]:
         """Pixels as acquired, shape (channels, pixels)."""
         count = self.image.pixels.shape[0]
-        return self.image.pixels.reshape(count, -1)[:, self.objects.places]
+        return np.take(self.image.pixels.reshape(count, -1), self.objects.places, axis=1)
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
@@ -80,13 +80,12 @@ class Compartment:
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        from phenolake.features.kernels.sorting import rank_objects
+        from phenolake.features.kernels.sorting import sort_objects
 
         ordered = np.empty_like(self.values)
         ranks = np.empty(self.values.shape, np.int32)
         for c, codes in enumerate(_unsigned_codes(self._raw)):
-            order, ranks[c] = rank_objects(codes, self.objects.starts)
-            np.take(self.values[c], order, out=ordered[c])
+            ordered[c], ranks[c] = sort_objects(codes, self.values[c], self.objects.starts)
         return ordered, ranks
 
     @property
@@ -105,6 +104,14 @@ class Compartment:
         from phenolake.features.kernels.intensity import means
 
         return means(self.values, self.objects.starts)
+
+    @cached_property
+    def positions(self) -> NDArray[np.float64]:
+        """Positions weighted by intensity, shape (objects, channels, 5); see the kernel."""
+        from phenolake.features.kernels.intensity import intensity_positions
+
+        objects = self.objects
+        return intensity_positions(self.values, objects.starts, objects.rows, objects.cols)
 
 
 @dataclass(frozen=True)

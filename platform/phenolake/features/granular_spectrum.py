@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 #: Spot sizes of the spectrum.
 SIZES = 16
@@ -18,33 +17,68 @@ def sampled_shape(height: int, width: int) -> tuple[int, int]:
     return height // _STEP, width // _STEP
 
 
-def granular_spectrum(channel: NDArray[np.generic], scale: float) -> list[NDArray[np.float64]]:
-    """The sixteen reconstructions of one channel (y, x), float64 at a quarter of the scale.
+def granular_spectrum(channel: NDArray[np.generic], scale: float) -> NDArray[np.float64]:
+    """Sixteen reconstructions of one channel (y, x) at a quarter of the scale, (pixels, 16).
 
-    Image i is the background-subtracted channel after i erosions by a pixel and reconstruction.
+    Number i is the background-subtracted channel after i + 1 erosions by one pixel, dilated again
+    under it: spots narrower than 2 * (i + 1) + 1 pixels are gone, all else is as it was.
     """
-    from phenolake.features.kernels.granularity import erode, reconstruct
+    from phenolake.features.kernels.granularity import component_parents, erode, reconstruct
 
     height, width = sampled_shape(*channel.shape)
     sampled = channel[: height * _STEP : _STEP, : width * _STEP : _STEP] / np.float64(scale)
     mask = np.maximum(sampled - _background(sampled), 0.0)
-    eroded, spectrum = mask, []
-    for _ in range(SIZES):
+    spectrum = np.empty((mask.size, SIZES))
+    eroded = mask
+    for size in range(SIZES):
         eroded = erode(eroded)
-        spectrum.append(reconstruct(eroded, mask))
+        spectrum[:, size] = eroded.ravel()
+    order = np.argsort(mask, axis=None)[::-1].copy()
+    reconstruct(spectrum, mask.ravel(), order, component_parents(mask, order))
     return spectrum
 
 
 def _background(sampled: NDArray[np.float64]) -> NDArray[np.float64]:
     """The image opened by a disk of radius 10 on every fourth pixel, back at the image's scale."""
-    y, x = np.ogrid[
-        -_BACKGROUND_RADIUS : _BACKGROUND_RADIUS + 1, -_BACKGROUND_RADIUS : _BACKGROUND_RADIUS + 1
-    ]
-    disk = y * y + x * x <= _BACKGROUND_RADIUS**2
     coarse = sampled[::_STEP, ::_STEP]
-    opened = ndimage.grey_dilation(ndimage.grey_erosion(coarse, footprint=disk), footprint=disk)
-    # The grid ends at size / 4 - 1 even where that is no whole number: CellProfiler's convention.
-    rows, cols = (np.arange(size) * ((size / _STEP - 1) / (size - 1)) for size in sampled.shape)
-    grid = np.meshgrid(rows, cols, indexing="ij")
-    background: NDArray[np.float64] = ndimage.map_coordinates(opened, grid, order=1)
-    return background
+    opened = -_eroded_by_disk(-_eroded_by_disk(coarse))
+    down, across = (
+        _enlarging(coarse_size, size)
+        for coarse_size, size in zip(coarse.shape, sampled.shape, strict=True)
+    )
+    return down @ opened @ across.T
+
+
+def _eroded_by_disk(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smallest value under a disk of radius 10 at each pixel; the image goes on mirrored."""
+    radius = _BACKGROUND_RADIUS
+    padded = np.pad(image, radius, mode="symmetric")
+    height, width = image.shape
+    out = np.full(image.shape, np.inf)
+    # Rows of the disk from narrow to wide: each starts from the minimum over the one before.
+    line, reach = padded[:, radius : radius + width].copy(), 0
+    for offset in range(radius, -1, -1):
+        half = int(np.sqrt(radius * radius - offset * offset))
+        while reach < half:
+            reach += 1
+            np.minimum(line, padded[:, radius - reach : radius - reach + width], out=line)
+            np.minimum(line, padded[:, radius + reach : radius + reach + width], out=line)
+        for row in (radius - offset, radius + offset):
+            np.minimum(out, line[row : row + height], out=out)
+    return out
+
+
+def _enlarging(coarse_size: int, size: int) -> NDArray[np.float64]:
+    """Matrix (size, coarse_size) of linear interpolation.
+
+    The grid ends at size / 4 - 1 even where that is no whole number, and what rounding puts past
+    the last sample is 0: both are CellProfiler's.
+    """
+    at = np.arange(size) * ((size / _STEP - 1) / (size - 1))
+    low = np.clip(np.floor(at).astype(int), 0, coarse_size - 1)
+    part = at - low
+    weights = np.zeros((size, coarse_size))
+    weights[np.arange(size), low] = 1 - part
+    weights[np.arange(size), np.minimum(low + 1, coarse_size - 1)] += part
+    weights[(at < 0) | (at > coarse_size - 1)] = 0.0
+    return weights

@@ -50,10 +50,7 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
         objects.starts, objects.rows, objects.cols, objects.boxes, *small, scale_y, scale_x
     )
     for c, spectrum in enumerate(compartment.image.granular_spectra):
-        before = compartment.means[:, c]
-        whole = np.maximum(before, np.finfo(np.float64).eps)
-        for i, image in enumerate(spectrum):
-            after = weighted_sums(image, *weights)
-            out[:, c, i] = (before - after) * 100 / whole
-            before = after
+        start = compartment.means[:, c : c + 1]
+        left = np.hstack([start, weighted_sums(spectrum, *weights)])
+        out[:, c] = -np.diff(left) * 100 / np.maximum(start, np.finfo(np.float64).eps)
     return out.reshape(objects.count, -1)

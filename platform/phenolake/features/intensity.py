@@ -52,16 +52,15 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     NaN: edge statistics of an object without edge pixels (it fills the image), where cp_measure
     has 0; `MassDisplacement` of an object whose intensities sum to 0.
     """
-    from phenolake.features.kernels.intensity import intensity_positions, intensity_statistics
+    from phenolake.features.kernels.intensity import intensity_statistics
 
     objects = compartment.objects
     statistics = intensity_statistics(
         compartment.values,
         compartment.ordered,
         compartment.means,
-        objects.inner_edge,
+        *objects.inner_edge,
         objects.starts,
     )
-    positions = intensity_positions(compartment.values, objects.starts, objects.rows, objects.cols)
-    both = np.concatenate([statistics, positions[:, :, 4:]], axis=2)
+    both = np.concatenate([statistics, compartment.positions[:, :, 4:]], axis=2)
     return both.reshape(objects.count, -1)

@@ -32,9 +32,6 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     Of several brightest pixels the first in row order counts. NaN: the centre of mass of an object
     whose intensities sum to 0.
     """
-    from phenolake.features.kernels.intensity import intensity_positions
-
     objects = compartment.objects
-    positions = intensity_positions(compartment.values, objects.starts, objects.rows, objects.cols)
-    of_channels = positions[:, :, :4].reshape(objects.count, -1)
+    of_channels = compartment.positions[:, :, :4].reshape(objects.count, -1)
     return np.concatenate([objects.centroids[:, ::-1], of_channels], axis=1)

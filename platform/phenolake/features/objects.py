@@ -45,7 +45,7 @@ class Objects:
         ConfigurationError
             If the mask is not of integers, has a negative label or one above 2**31 - 1.
         """
-        from phenolake.features.kernels.pixels import list_pixels
+        from phenolake.features.kernels.pixels import list_pixels, renumber
 
         mask = np.asarray(mask)
         if mask.dtype.kind not in "iub":
@@ -55,19 +55,14 @@ class Objects:
             raise ConfigurationError(
                 f"mask {name}: labels run from {lowest} to {highest}, expected 0 to 2**31 - 1"
             )
+        labels = np.array(mask, np.int32, order="C")
         if highest <= max(4 * mask.size, 1 << 16):
-            present = np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
-            table = np.zeros(highest + 1, np.int32)
-            numbers = present[present > 0]
-            table[numbers] = np.arange(1, numbers.size + 1)
-            labels = table[mask.astype(np.intp, copy=False)]
+            numbers = renumber(labels, highest)
         else:
-            present, inverse = np.unique(mask, return_inverse=True)
-            labels = (inverse + (present[0] != 0)).reshape(mask.shape).astype(np.int32)
+            present = np.unique(labels)
             numbers = present[present > 0]
-        labels = np.ascontiguousarray(labels)
-        starts, rows, cols, boxes = list_pixels(labels, numbers.size)
-        return cls(numbers.astype(np.int32), labels, starts, rows, cols, boxes)
+            labels[:] = np.where(labels > 0, np.searchsorted(numbers, labels) + 1, 0)
+        return cls(numbers, labels, *list_pixels(labels, numbers.size))
 
     @property
     def count(self) -> int:
@@ -92,11 +87,15 @@ class Objects:
         return edge_flags(self.labels)
 
     @cached_property
-    def inner_edge(self) -> NDArray[np.bool_]:
-        """Whether a listed pixel has a 4-neighbour elsewhere; the image border is no edge."""
+    def inner_edge(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Listed pixels with a 4-neighbour elsewhere, and where each object's begin among them.
+
+        The image border is no edge.
+        """
         from phenolake.features.kernels.pixels import DIFFERS_4
 
-        return (self.flags.ravel()[self.places] & DIFFERS_4) > 0
+        edge = np.flatnonzero(self.flags.ravel()[self.places] & DIFFERS_4)
+        return edge, np.searchsorted(edge, self.starts)
 
     @cached_property
     def distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -65,14 +65,14 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     ----------
     Haralick, Shanmugam and Dinstein (1973), IEEE Trans. Systems, Man, Cybernetics 3, 610-621.
     """
-    from phenolake.features.kernels.texture import haralick, pair_positions
+    from phenolake.features.kernels.texture import grey_levels, haralick, pixel_pairs
 
     objects = compartment.objects
-    pairs = pair_positions(
+    pairs = pixel_pairs(
         objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * _SCALE
     )
-    levels = np.rint(np.clip(compartment.values, 0.0, 1.0) * (_LEVELS - 1)).astype(np.uint8)
+    levels = grey_levels(compartment.values, _LEVELS - 1)
     counts = np.arange(4096, dtype=np.float64)
     entropy_terms = counts * np.log2(np.maximum(counts, 1.0))
-    features = haralick(levels, objects.starts, pairs, entropy_terms)
+    features = haralick(levels, objects.starts, *pairs, entropy_terms)
     return features.reshape(objects.count, -1)

@@ -58,7 +58,7 @@ def correlations(
                     covariance += (a - centres[k, i]) * (b - centres[k, j])
                     if a >= threshold[i] and b >= threshold[j]:
                         together += 1
-                        weight = (most - abs(ranks[i, p] - ranks[j, p])) / most
+                        weight = np.float64(most - abs(ranks[i, p] - ranks[j, p]))
                         square_i += a * a
                         square_j += b * b
                         product += a * b
@@ -79,8 +79,8 @@ def correlations(
                     row[4] = _ratio(product, square_j)
                     row[5] = _ratio(sum_i, above[i])
                     row[6] = _ratio(sum_j, above[j])
-                    row[7] = _ratio(ranked_i, above[i])
-                    row[8] = _ratio(ranked_j, above[j])
+                    row[7] = _ratio(ranked_i / most, above[i])
+                    row[8] = _ratio(ranked_j / most, above[j])
                 pair += 1
     return out
 

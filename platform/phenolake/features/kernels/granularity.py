@@ -1,4 +1,4 @@
-"""Openings by reconstruction of an image, and object means of an image at another scale."""
+"""Erosion and reconstruction of an image, and object means of an image at another scale."""
 
 from __future__ import annotations
 
@@ -29,58 +29,58 @@ def erode(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @kernel
-def reconstruct(marker: NDArray[np.float64], mask: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The marker (nowhere above the mask) dilated under the mask until nothing changes, 4-connected.
+def component_parents(image: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tree of the image's 4-connected bright components, as the parent of each pixel.
 
-    Vincent's hybrid algorithm (1993): two scans, then a queue of the pixels still to spread.
+    `order` lists the pixels from bright to dark. A pixel's descendants are the brighter part of
+    its component (max-tree; Berger et al. 2007). The last pixel of a component is its own parent.
     """
-    height, width = marker.shape
-    out = marker.copy()
-    for y in range(height):
-        for x in range(width):
-            value = out[y, x]
-            if y > 0:
-                value = max(value, out[y - 1, x])
-            if x > 0:
-                value = max(value, out[y, x - 1])
-            out[y, x] = min(value, mask[y, x])
-    queue = np.empty(height * width + 1, np.int64)
-    queued = np.zeros((height, width), np.bool_)
-    head, tail = 0, 0
-    for y in range(height - 1, -1, -1):
-        for x in range(width - 1, -1, -1):
-            value = out[y, x]
-            if y + 1 < height:
-                value = max(value, out[y + 1, x])
-            if x + 1 < width:
-                value = max(value, out[y, x + 1])
-            value = min(value, mask[y, x])
-            out[y, x] = value
-            spreads = (
-                y + 1 < height and out[y + 1, x] < value and out[y + 1, x] < mask[y + 1, x]
-            ) or (x + 1 < width and out[y, x + 1] < value and out[y, x + 1] < mask[y, x + 1])
-            if spreads:
-                queue[tail] = y * width + x
-                queued[y, x] = True
-                tail += 1
-    room = queue.shape[0]
-    while head != tail:
-        y, x = queue[head] // width, queue[head] % width
-        head = head + 1 if head + 1 < room else 0
-        queued[y, x] = False
-        value = out[y, x]
+    height, width = image.shape
+    parent = np.full(height * width, -1, np.int64)
+    root = np.empty(height * width, np.int64)
+    for pixel in order:
+        parent[pixel] = pixel
+        root[pixel] = pixel
+        y, x = pixel // width, pixel % width
         for side in range(4):
             v = y + (1 if side == 0 else -1 if side == 1 else 0)
             u = x + (1 if side == 2 else -1 if side == 3 else 0)
-            if v < 0 or u < 0 or v >= height or u >= width:
+            if v < 0 or u < 0 or v >= height or u >= width or parent[v * width + u] < 0:
                 continue
-            if out[v, u] < value and out[v, u] < mask[v, u]:
-                out[v, u] = min(value, mask[v, u])
-                if not queued[v, u]:
-                    queued[v, u] = True
-                    queue[tail] = v * width + u
-                    tail = tail + 1 if tail + 1 < room else 0
-    return out
+            top = v * width + u
+            while root[top] != top:
+                root[top] = root[root[top]]
+                top = root[top]
+            if top != pixel:
+                root[top] = pixel
+                parent[top] = pixel
+    return parent
+
+
+@kernel
+def reconstruct(
+    markers: NDArray[np.float64],
+    mask: NDArray[np.float64],
+    order: NDArray[np.int64],
+    parent: NDArray[np.int64],
+) -> None:
+    """Dilate each marker under the mask until nothing changes, 4-connected, in place.
+
+    `markers` is (pixels, markers), nowhere above `mask` (pixels). A component of the mask keeps
+    the level that its highest marker pixel reaches, or what the component around it keeps.
+    """
+    count = markers.shape[1]
+    for pixel in order:
+        above = parent[pixel]
+        for i in range(count):
+            markers[above, i] = max(markers[above, i], markers[pixel, i])
+    for place in range(order.shape[0] - 1, -1, -1):
+        pixel = order[place]
+        above = parent[pixel]
+        level = mask[pixel]
+        for i in range(count):
+            kept = min(level, markers[pixel, i])
+            markers[pixel, i] = kept if above == pixel else max(kept, markers[above, i])
 
 
 @kernel
@@ -140,17 +140,17 @@ def enlarging_weights(
 
 @kernel
 def weighted_sums(
-    image: NDArray[np.float64],
+    images: NDArray[np.float64],
     weight_starts: NDArray[np.int64],
     places: NDArray[np.int64],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Sum of weight * image at the given places, per object."""
-    flat = image.ravel()
-    out = np.empty(weight_starts.shape[0] - 1)
-    for k in range(out.shape[0]):
-        total = 0.0
+    """Sums of weight * image at the given places, for images (pixels, images); (objects, images)."""
+    count = weight_starts.shape[0] - 1
+    out = np.zeros((count, images.shape[1]))
+    for k in range(count):
         for i in range(weight_starts[k], weight_starts[k + 1]):
-            total += weights[i] * flat[places[i]]
-        out[k] = total
+            weight, place = weights[i], places[i]
+            for c in range(images.shape[1]):
+                out[k, c] += weight * images[place, c]
     return out

@@ -50,12 +50,12 @@ def convex_hulls(
         for j in range(width - 1, -1, -1):
             if bottom[j] >= 0 and not (j == width - 1 and bottom[j] == top[j]):
                 size = _push(hull_rows, hull_cols, turn, size, bottom[j], left + j)
-        # Close the ring: the start drops out again, with corners that lie on the last edge.
-        if size - base > 1:
-            if hull_rows[size - 1] == hull_rows[base] and hull_cols[size - 1] == hull_cols[base]:
-                size -= 1
-            else:
-                size = _push(hull_rows, hull_cols, turn, size, hull_rows[base], hull_cols[base]) - 1
+        # The start came back as the end where the leftmost column has one pixel.
+        last = size - 1
+        if last > base and (
+            hull_rows[last] == hull_rows[base] and hull_cols[last] == hull_cols[base]
+        ):
+            size = last
         hull_starts[k + 1] = size
     return hull_starts, hull_rows[:size].copy(), hull_cols[:size].copy()
 

@@ -32,13 +32,15 @@ def intensity_statistics(
     values: NDArray[np.float64],
     ordered: NDArray[np.float64],
     centres: NDArray[np.float64],
-    edge: NDArray[np.bool_],
+    edge: NDArray[np.int64],
+    edge_starts: NDArray[np.int64],
     starts: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """The nine statistics of all pixels and five of edge pixels, shape (objects, channels, 14).
+    """Nine statistics of all pixels and five of edge pixels, shape (objects, channels, 14).
 
     Sum, mean, standard deviation, smallest, largest; the same of the edge pixels; lower quartile,
-    median, median absolute deviation, upper quartile.
+    median, median absolute deviation, upper quartile. `edge` lists the edge pixels' places in the
+    pixel list, object k's from `edge_starts[k]`.
     """
     channels = values.shape[0]
     count = starts.shape[0] - 1
@@ -50,41 +52,46 @@ def intensity_statistics(
             here = ordered[c, first:last]
             mean = centres[k, c]
             total, squares = 0.0, 0.0
-            edges, edge_total = 0, 0.0
-            low, high = np.inf, -np.inf
             for p in range(first, last):
                 value = values[c, p]
                 total += value
                 squares += (value - mean) * (value - mean)
-                if edge[p]:
-                    edges += 1
-                    edge_total += value
-                    low = min(low, value)
-                    high = max(high, value)
             row = out[k, c]
             row[0] = total
             row[1] = mean
             row[2] = np.sqrt(squares / size)
             row[3] = here[0]
             row[4] = here[size - 1]
-            if edges == 0:
-                row[5:10] = np.nan
-            else:
-                edge_mean = low + (edge_total - edges * low) / edges if low < high else low
-                squares = 0.0
-                for p in range(first, last):
-                    if edge[p]:
-                        squares += (values[c, p] - edge_mean) * (values[c, p] - edge_mean)
-                row[5] = edge_total
-                row[6] = edge_mean
-                row[7] = np.sqrt(squares / edges)
-                row[8] = low
-                row[9] = high
+            _edge_statistics(values[c], edge[edge_starts[k] : edge_starts[k + 1]], row[5:10])
             row[10] = _quantile(here, 0.25)
             row[11] = _quantile(here, 0.5)
             row[12] = _median_deviation(here, row[11])
             row[13] = _quantile(here, 0.75)
     return out
+
+
+@kernel
+def _edge_statistics(
+    values: NDArray[np.float64], edge: NDArray[np.int64], out: NDArray[np.float64]
+) -> None:
+    """Sum, mean, standard deviation, smallest and largest of the listed pixels; NaN without any."""
+    size = edge.shape[0]
+    if size == 0:
+        out[:] = np.nan
+        return
+    origin = values[edge[0]]
+    total, shifted, low, high = 0.0, 0.0, origin, origin
+    for p in edge:
+        value = values[p]
+        total += value
+        shifted += value - origin
+        low = min(low, value)
+        high = max(high, value)
+    mean = origin + shifted / size
+    squares = 0.0
+    for p in edge:
+        squares += (values[p] - mean) * (values[p] - mean)
+    out[0], out[1], out[2], out[3], out[4] = total, mean, np.sqrt(squares / size), low, high
 
 
 @kernel
@@ -100,30 +107,38 @@ def _quantile(ordered: NDArray[np.float64], fraction: float) -> float:
 
 @kernel
 def _median_deviation(ordered: NDArray[np.float64], median: float) -> float:
-    """Value at place size / 2 of the sorted distances to the median, interpolated.
-
-    The distances of sorted values fall, then rise: they are merged from the median outwards.
-    """
+    """Value at place size / 2 of the sorted distances to the median, interpolated."""
     size = ordered.shape[0]
     place = size * 0.5
     low = min(int(place), size - 1)
-    high = min(low + 1, size - 1)
-    right = np.searchsorted(ordered, median)
-    left = right - 1
-    at_low, at_high = 0.0, 0.0
-    for rank in range(high + 1):
-        below = abs(ordered[left] - median) if left >= 0 else np.inf
-        above = abs(ordered[right] - median) if right < size else np.inf
-        if below <= above:
-            at_high = below
-            left -= 1
-        else:
-            at_high = above
-            right += 1
-        if rank == low:
-            at_low = at_high
     part = place - low
+    split = np.searchsorted(ordered, median)
+    at_low = _nearest(ordered, median, split, low)
+    at_high = _nearest(ordered, median, split, min(low + 1, size - 1))
     return at_low * (1.0 - part) + at_high * part
+
+
+@kernel
+def _nearest(ordered: NDArray[np.float64], median: float, split: int, rank: int) -> float:
+    """Distance to the median of that rank (from 0); values from `split` on are not below it.
+
+    Distances rise to either side of the split: a binary search finds how many of the rank + 1
+    smallest lie below.
+    """
+    least, most = max(0, rank + 1 - (ordered.shape[0] - split)), min(split, rank + 1)
+    while least < most:
+        below = (least + most) // 2
+        if median - ordered[split - 1 - below] < ordered[split + rank - below] - median:
+            least = below + 1
+        else:
+            most = below
+    above = rank + 1 - least
+    distance = 0.0
+    if least > 0:
+        distance = median - ordered[split - least]
+    if above > 0:
+        distance = max(distance, ordered[split + above - 1] - median)
+    return distance
 
 
 @kernel

@@ -14,6 +14,29 @@ AT_BORDER = 4  # the pixel lies on the image border
 
 
 @kernel
+def renumber(labels: NDArray[np.int32], highest: int) -> NDArray[np.int32]:
+    """Number the labels 1..n in their order, in place; returns the n old numbers."""
+    height, width = labels.shape
+    table = np.zeros(highest + 1, np.int32)
+    for y in range(height):
+        for x in range(width):
+            table[labels[y, x]] = 1
+    count = 0
+    numbers = np.empty(highest, np.int32)
+    for number in range(1, highest + 1):
+        if table[number] > 0:
+            numbers[count] = number
+            count += 1
+            table[number] = count
+    table[0] = 0
+    if count < highest:
+        for y in range(height):
+            for x in range(width):
+                labels[y, x] = table[labels[y, x]]
+    return numbers[:count].copy()
+
+
+@kernel
 def list_pixels(
     labels: NDArray[np.int32], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:

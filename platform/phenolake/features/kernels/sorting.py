@@ -9,45 +9,101 @@ from phenolake.features.kernels.compiler import kernel
 
 
 @kernel
-def rank_objects(
-    codes: NDArray[np.unsignedinteger], starts: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Order and dense rank of each object's pixels by unsigned code.
+def sort_objects(
+    codes: NDArray[np.unsignedinteger], values: NDArray[np.float64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Values sorted within each object, and dense ranks, by unsigned codes in the values' order.
 
-    Stable radix sort, eight bits a pass. `order` holds positions in the pixel list; `ranks` counts
-    the smaller distinct values of the object, from 0.
+    A rank counts the smaller distinct values of the object. Codes of a narrow range are counted,
+    others sorted by radix: both take time proportional to the pixels.
     """
-    count = starts.shape[0] - 1
-    order = np.empty(codes.shape[0], np.int32)
+    ordered = np.empty(codes.shape[0])
     ranks = np.empty(codes.shape[0], np.int32)
     largest = 0
-    for k in range(count):
+    for k in range(starts.shape[0] - 1):
         largest = max(largest, starts[k + 1] - starts[k])
+    table = np.zeros(8 * largest + 1, np.int32)
+    value_of = np.empty(8 * largest + 1)
+    order = np.empty(largest, np.int32)
     spare = np.empty(largest, np.int32)
-    bins = np.empty(257, np.int64)
-    for k in range(count):
+    for k in range(starts.shape[0] - 1):
         first, last = starts[k], starts[k + 1]
-        size = last - first
-        here = order[first:last]
+        low, high = codes[first], codes[first]
+        for p in range(first, last):
+            low = min(low, codes[p])
+            high = max(high, codes[p])
+        if high - low <= 8 * (last - first):
+            _count(codes, values, first, last, low, high, table, value_of, ordered, ranks)
+        else:
+            _radix(codes, values, first, last, order, spare, ordered, ranks)
+    return ordered, ranks
+
+
+@kernel
+def _count(
+    codes: NDArray[np.unsignedinteger],
+    values: NDArray[np.float64],
+    first: int,
+    last: int,
+    low: int,
+    high: int,
+    table: NDArray[np.int32],
+    value_of: NDArray[np.float64],
+    ordered: NDArray[np.float64],
+    ranks: NDArray[np.int32],
+) -> None:
+    """Sort one object by counting its codes; `table` comes and goes as zeros."""
+    for p in range(first, last):
+        place = np.int64(codes[p] - low)
+        table[place] += 1
+        value_of[place] = values[p]
+    at, rank = first, 0
+    for place in range(np.int64(high - low) + 1):
+        count = table[place]
+        if count > 0:
+            table[place] = rank
+            rank += 1
+            for _ in range(count):
+                ordered[at] = value_of[place]
+                at += 1
+    for p in range(first, last):
+        ranks[p] = table[np.int64(codes[p] - low)]
+    table[: np.int64(high - low) + 1] = 0
+
+
+@kernel
+def _radix(
+    codes: NDArray[np.unsignedinteger],
+    values: NDArray[np.float64],
+    first: int,
+    last: int,
+    order: NDArray[np.int32],
+    spare: NDArray[np.int32],
+    ordered: NDArray[np.float64],
+    ranks: NDArray[np.int32],
+) -> None:
+    """Sort one object by its codes, eight bits a pass."""
+    size = last - first
+    bins = np.empty(257, np.int64)
+    for i in range(size):
+        order[i] = first + i
+    for shift in range(0, codes.itemsize * 8, 8):
+        bins[:] = 0
+        for p in range(first, last):
+            bins[((codes[p] >> shift) & 255) + 1] += 1
+        if bins[((codes[first] >> shift) & 255) + 1] == size:
+            continue
+        for b in range(256):
+            bins[b + 1] += bins[b]
         for i in range(size):
-            here[i] = first + i
-        for shift in range(0, codes.itemsize * 8, 8):
-            bins[:] = 0
-            for p in range(first, last):
-                bins[((codes[p] >> shift) & 255) + 1] += 1
-            if bins[((codes[first] >> shift) & 255) + 1] == size:
-                continue
-            for b in range(256):
-                bins[b + 1] += bins[b]
-            for i in range(size):
-                p = here[i]
-                b = (codes[p] >> shift) & 255
-                spare[bins[b]] = p
-                bins[b] += 1
-            here[:] = spare[:size]
-        rank = 0
-        for i in range(size):
-            if i > 0 and codes[here[i]] != codes[here[i - 1]]:
-                rank += 1
-            ranks[here[i]] = rank
-    return order, ranks
+            b = (codes[order[i]] >> shift) & 255
+            spare[bins[b]] = order[i]
+            bins[b] += 1
+        order[:size] = spare[:size]
+    rank = 0
+    for i in range(size):
+        p = order[i]
+        if i > 0 and codes[p] != codes[order[i - 1]]:
+            rank += 1
+        ranks[p] = rank
+        ordered[first + i] = values[p]
