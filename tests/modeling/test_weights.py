@@ -69,9 +69,12 @@ def test_damaged_models_are_refused(network, tmp_path, damage, message):
         read_model(tmp_path)
 
 
-def test_weights_of_another_layout_are_refused(network, tmp_path, disks):
+@pytest.mark.parametrize("widths", [[4, 16], [4096, 4096]])
+def test_weights_of_another_layout_are_refused_before_memory_is_taken(
+    widths, network, tmp_path, disks
+):
     save_model(network, tmp_path)
     description = json.loads((tmp_path / "model.json").read_text())
-    edit(tmp_path, architecture={**description["architecture"], "widths": [4, 16]})
+    edit(tmp_path, architecture={**description["architecture"], "widths": widths})
     with pytest.raises(ModelFileError, match="do not fit"):
         predict(disks[0], tmp_path)

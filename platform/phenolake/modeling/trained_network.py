@@ -48,11 +48,12 @@ class TrainedNetwork:
         """
         import torch
 
-        network = build_network(self.architecture)
+        # On the meta device a layout costs no memory, whatever sizes a file asks for, and no draws.
+        with torch.device("meta"):
+            network = build_network(self.architecture)
+        weights = {name: torch.from_numpy(value) for name, value in self.state.items()}
         try:
-            network.load_state_dict(
-                {name: torch.from_numpy(value) for name, value in self.state.items()}
-            )
+            network.load_state_dict(weights, assign=True)
         except RuntimeError as error:
             raise ModelFileError("network", "its weights do not fit its architecture") from error
         return network.to(torch_device()).eval()

@@ -91,5 +91,5 @@ def _png(figure: Figure) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
     # A palette makes these few-coloured pictures several times smaller.
-    Image.open(drawn).convert("RGB").quantize(96).save(packed, format="png", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(192).save(packed, format="png", optimize=True)
     return packed.getvalue()
