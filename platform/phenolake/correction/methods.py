@@ -79,7 +79,7 @@ def _unchanged(frame: pl.DataFrame, batch: str, reference: pl.Expr | None) -> pl
 
 def _centred(frame: pl.DataFrame, batch: str, reference: pl.Expr | None) -> pl.DataFrame:
     features, values = complete_matrix(frame, "mean_centring")
-    for rows, controls in _batches(frame, batch, reference, "mean_centring", at_least=1):
+    for rows, controls in _batches(frame, values, batch, reference, "mean_centring", at_least=1):
         values[:, rows] -= values[:, controls].mean(axis=1, keepdims=True)
     return with_matrix(frame.select(metadata_columns(frame)), features, values)
 
@@ -104,7 +104,7 @@ def _typical_variation(
     frame: pl.DataFrame,
     batch: str,
     reference: pl.Expr | None,
-    kind: str = "PCA",
+    kind: str = "ZCA-cor",
     regularization: float = 0.01,
     alignment_regularization: float = 1.0,
 ) -> pl.DataFrame:
@@ -113,9 +113,10 @@ def _typical_variation(
     features, values = complete_matrix(sphered, "tvn")
     aligned = values.copy()
     ridge = alignment_regularization * np.eye(len(features))
-    everyone = values[:, chosen_rows(frame, reference)]
+    batches = _batches(frame, values, batch, reference, "tvn", at_least=2)
+    everyone = values[:, np.concatenate([controls for _, controls in batches])]
     recolour = _power(np.cov(everyone, ddof=0) + ridge, 0.5)
-    for rows, controls in _batches(frame, batch, reference, "tvn", at_least=2):
+    for rows, controls in batches:
         own = values[:, controls]
         whiten = _power(np.atleast_2d(np.cov(own, ddof=0)) + ridge, -0.5)
         moved = values[:, rows] - own.mean(axis=1, keepdims=True)
@@ -129,10 +130,15 @@ def _power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def _batches(
-    frame: pl.DataFrame, batch: str, reference: pl.Expr | None, step: str, at_least: int
+    frame: pl.DataFrame,
+    values: np.ndarray,
+    batch: str,
+    reference: pl.Expr | None,
+    step: str,
+    at_least: int,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows of each batch, and those among them that are controls."""
-    is_control = chosen_rows(frame, reference)
+    """Rows of each batch, and those among them that are controls with values."""
+    is_control = chosen_rows(frame, reference) & np.isfinite(values).all(axis=0)
     found = []
     for key, rows in groups(frame, key_columns(frame, batch)):
         controls = rows[is_control[rows]]

@@ -182,10 +182,9 @@ def _label(axes: Axes, shape: tuple[int, ...], small: bool) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     # Thin white lines keep neighbouring wells apart.
-    axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=0.2 if small or rows > 16 else 0.6)
-    axes.tick_params(which="minor", length=0)
+    line = {"colors": "white", "linewidth": 0.2 if small or rows > 16 else 0.6}
+    axes.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, **line)
+    axes.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, **line)
 
 
 def _outline(axes: Axes, controls: dict[str, list[Well]], thin: bool) -> set[str]:

@@ -25,7 +25,8 @@ def mean(values: np.ndarray) -> np.ndarray:
 
 def standard_deviation(values: np.ndarray) -> np.ndarray:
     """SD (ddof 0) of each row, float64; exactly 0 where all values are equal."""
-    spread = np.sqrt(mean((values - mean(values)[:, None]) ** 2))
+    with np.errstate(over="ignore"):
+        spread = np.sqrt(mean((values - mean(values)[:, None]) ** 2))
     # The mean of equal floats can differ from them by a rounding error.
     spread[is_constant(values)] = 0
     return spread
