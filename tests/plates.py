@@ -24,7 +24,7 @@ def blobs(seed: int, size: int = 128, count: int = 9, dtype: str = "uint16") -> 
         row, column = divmod(number, side)
         cy, cx = (row + 0.5) * step + rng.uniform(-3, 3), (column + 0.5) * step + rng.uniform(-3, 3)
         radius = rng.uniform(0.18, 0.26) * step
-        image += 6000 * np.exp(-(((y - cy) ** 2 + (x - cx) ** 2) / (2 * radius**2)) ** 2)
+        image += 6000 * np.exp(-((((y - cy) ** 2 + (x - cx) ** 2) / (2 * radius**2)) ** 2))
     top = np.iinfo(dtype).max
     return np.clip(image * top / 65535 if top != 65535 else image, 0, top).astype(dtype)
 

@@ -30,7 +30,9 @@ def manifest_file(cache: Path) -> Path:
     if not manifest.exists():
         folder.mkdir(parents=True, exist_ok=True)
         command = [dbt_executable(), "--quiet", "parse", *_places(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=_environment()
+        )
         if done.returncode != 0:
             raise RuntimeError(f"dbt parse failed:\n{done.stdout}{done.stderr}")
     return manifest

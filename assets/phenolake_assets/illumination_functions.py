@@ -2,17 +2,17 @@
 
 import dagster as dg
 import polars as pl
+
 from phenolake.images.illumination import METHOD, estimate_illumination
 from phenolake.images.sites import complete_sites
 from phenolake.lake import encode_array
 from phenolake.pictures import as_markdown, field_maps
 from phenolake.tables import ILLUMINATION_FUNCTIONS
-from phenolake_resources import LakeResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
+from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -48,13 +48,18 @@ def illumination_functions(
             ],
             schema_overrides={"illumination": pl.Binary},
         )
-        commit = run.land(ILLUMINATION_FUNCTIONS, rows if found else iter(()), parameters={"method": METHOD})
+        commit = run.land(
+            ILLUMINATION_FUNCTIONS, rows if found else iter(()), parameters={"method": METHOD}
+        )
         return run.report(
             commit,
             {
                 "unevenness": {light.channel: round(light.unevenness, 3) for light in found},
                 "functions": dg.MetadataValue.md(
-                    as_markdown(field_maps({light.channel: light.function for light in found}), "illumination")
+                    as_markdown(
+                        field_maps({light.channel: light.function for light in found}),
+                        "illumination",
+                    )
                     if found
                     else "no complete site"
                 ),

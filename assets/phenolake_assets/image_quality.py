@@ -2,18 +2,18 @@
 
 import dagster as dg
 import polars as pl
+
 from phenolake.images.planes import Problem
 from phenolake.images.quality import flag_outliers
 from phenolake.images.sites import complete_sites
 from phenolake.pictures import as_markdown, plate_heatmap
 from phenolake.stages.quality import judge_plate
 from phenolake.tables import IMAGE_QUALITY
-from phenolake_resources import ComputeResource, LakeResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
+from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -55,7 +55,9 @@ def image_quality(
             nuclei = flagged.filter(pl.col("channel") == config.nuclei_role)
             blurred = float(nuclei["is_blurred"].mean() or 0.0)  # type: ignore[arg-type]
             focus = nuclei.group_by("Metadata_Well").agg(pl.col("power_log_log_slope").median())
-            heatmap = plate_heatmap(focus, "power_log_log_slope", title=f"focus of {config.nuclei_role}")
+            heatmap = plate_heatmap(
+                focus, "power_log_log_slope", title=f"focus of {config.nuclei_role}"
+            )
             metadata |= {
                 "blurred share": round(blurred, 4),
                 "focus": dg.MetadataValue.md(as_markdown(heatmap, "power log-log slope per well")),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from phenolake_assets.image_quality import image_quality
 from phenolake_assets.illumination_functions import illumination_functions
+from phenolake_assets.image_quality import image_quality
 from phenolake_assets.model_predictions import model_predictions
 from phenolake_assets.models import phenotype_forest, phenotype_network
 from phenolake_assets.partitions import plates, screens

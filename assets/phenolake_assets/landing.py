@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import dagster as dg
 import polars as pl
 import pyarrow as pa
+
 from phenolake import __version__
 from phenolake.errors import PhenolakeError
 from phenolake.identity import PlateKey
@@ -157,11 +158,15 @@ class PlateRun(Run):
         if not problems and not self._had_problems(stage):
             return
         rows = quarantine_rows(problems, self.key, stage, self.context.run_id)
-        self.lake.write(QUARANTINE, rows, where, run_id=self.context.run_id, code_version=__version__)
+        self.lake.write(
+            QUARANTINE, rows, where, run_id=self.context.run_id, code_version=__version__
+        )
         for problem in problems[:20]:
             self.context.log.warning(problem.sentence(self.key.plate))
         if len(problems) > 20:
-            self.context.log.warning(f"{len(problems) - 20} more problems are in the quarantine table")
+            self.context.log.warning(
+                f"{len(problems) - 20} more problems are in the quarantine table"
+            )
 
     def _had_problems(self, stage: str) -> bool:
         if not self.lake.exists(QUARANTINE.name):
@@ -198,7 +203,9 @@ class ScreenRun(Run):
         """The screen's Delta partition."""
         return {"Metadata_Screen": self.name}
 
-    def land(self, table: Table, rows: Any, parameters: Mapping[str, object] | None = None) -> Commit:
+    def land(
+        self, table: Table, rows: Any, parameters: Mapping[str, object] | None = None
+    ) -> Commit:
         """Write the screen's rows in one commit."""
         return self.lake.write(
             table,

@@ -8,11 +8,11 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
-from phenolake.stages.marts import land_marts, prepare_scratch
-from phenolake_resources import LakeResource, ScreensResource
 
+from phenolake.stages.marts import land_marts, prepare_scratch
 from phenolake_assets.dbt_project import dbt_executable, project_folder
 from phenolake_assets.landing import STORAGE_RETRY, clear_failures
+from phenolake_resources import LakeResource, ScreensResource
 
 
 class _LakeTranslator(DagsterDbtTranslator):
@@ -57,13 +57,18 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
                 global_config_flags=["--quiet", "--log-path", folder],
             )
             invocation = dbt.cli(
-                ["build"], context=context, target_path=Path(folder) / "target", raise_on_error=False
+                ["build"],
+                context=context,
+                target_path=Path(folder) / "target",
+                raise_on_error=False,
             )
             events = list(invocation.stream())
             if not invocation.is_successful():
                 raise dg.Failure(description=f"dbt build failed: {invocation.get_error()}")
             for commit in land_marts(opened, scratch, run_id=context.run_id):
-                context.log.info(f"marts.{commit.table}: {commit.rows} rows, version {commit.version}")
+                context.log.info(
+                    f"marts.{commit.table}: {commit.rows} rows, version {commit.version}"
+                )
             yield from events
 
     return marts

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 import pyarrow as pa
+
 from phenolake.errors import UnknownNameError
 from phenolake.identity import PlateKey
 from phenolake.modeling import LoadedModel, Tracker, load_model
@@ -13,8 +14,6 @@ from phenolake.stages.predictions import forest_predictions, network_predictions
 from phenolake.stages.screen_crops import plate_crops
 from phenolake.stages.training_sets import label_wells
 from phenolake.tables import MODEL_PREDICTIONS
-from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.models import (
@@ -25,6 +24,7 @@ from phenolake_assets.models import (
     phenotype_network,
 )
 from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
 
 
 @dg.asset(
@@ -53,7 +53,9 @@ def model_predictions(
             for name in (forest_name(run.name), network_name(run.name))
             if (model := _champion(tracker, name)) is not None
         ]
-        rows = (table for model in champions for table in _predictions(run, model, tracker, compute))
+        rows = (
+            table for model in champions for table in _predictions(run, model, tracker, compute)
+        )
         commit = run.land(
             MODEL_PREDICTIONS,
             rows,
@@ -118,5 +120,8 @@ def _agreement(run: ScreenRun) -> str:
         .agg((pl.col("label") == pl.col("true_label")).mean().alias("share"), pl.len())
         .sort("model_name", "split")
     )
-    lines = [f"| {name} | {split} | {share:.3f} | {cells} |" for name, split, share, cells in shares.iter_rows()]
+    lines = [
+        f"| {name} | {split} | {share:.3f} | {cells} |"
+        for name, split, share, cells in shares.iter_rows()
+    ]
     return "\n".join(["| model | wells | agreement | cells |", "| --- | --- | --- | --- |", *lines])

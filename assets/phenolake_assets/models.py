@@ -3,6 +3,8 @@
 import dagster as dg
 import numpy as np
 import polars as pl
+from pydantic import Field
+
 from phenolake.errors import TrainingDataError
 from phenolake.identity import PlateKey
 from phenolake.modeling import Tracker, TrainingResult, train
@@ -17,14 +19,12 @@ from phenolake.stages.training_sets import (
     features_of,
     label_wells,
 )
-from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
-from pydantic import Field
-
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.segmentation_masks import segmentation_masks
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
 
 SPLIT_FILE = "split_of_wells.csv"
 
@@ -53,7 +53,9 @@ class NetworkConfig(dg.Config):
     cells_per_class: int = Field(400, gt=1, description="cells drawn of each class")
     epochs: int = Field(8, gt=0, description="passes over the training cells")
     architecture: str = Field("cnn2", description="cnn1, cnn2 or cnn3 of the published study")
-    learning_rate: float = Field(1e-3, gt=0, description="step size of Adam; the study's 1e-4 needs 500 epochs")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="step size of Adam; the study's 1e-4 needs 500 epochs"
+    )
     seed: int = Field(0, description="seed of the draw, the split, the weights and the batches")
 
 
@@ -163,7 +165,9 @@ def _crops(
     parts = []
     for plate in drawn["Metadata_Plate"].unique().sort():
         wanted = drawn.filter(pl.col("Metadata_Plate") == plate)
-        crops = plate_crops(run.lake, PlateKey(run.name, plate), run.screen.config, compute.open(), wanted)
+        crops = plate_crops(
+            run.lake, PlateKey(run.name, plate), run.screen.config, compute.open(), wanted
+        )
         parts.append(drawn_crops(crops, wanted))
     return pl.concat(keys for keys, _ in parts), np.concatenate([pixels for _, pixels in parts])
 
@@ -183,10 +187,12 @@ def _trained(
 ) -> dg.MaterializeResult:
     assert result.registered is not None
     assert result.promotion is not None
-    wells = training.select(WELL_KEYS).with_columns(split=pl.Series(result.split.tolist())).unique(WELL_KEYS)
-    tracker.client.log_text(
-        result.registered.run_id, wells.sort(WELL_KEYS).write_csv(), SPLIT_FILE
+    wells = (
+        training.select(WELL_KEYS)
+        .with_columns(split=pl.Series(result.split.tolist()))
+        .unique(WELL_KEYS)
     )
+    tracker.client.log_text(result.registered.run_id, wells.sort(WELL_KEYS).write_csv(), SPLIT_FILE)
     history = getattr(result.model, "history", [])
     pictures = {"confusion": confusion_matrix(result.scores.confusion, result.scores.classes)}
     if history:
@@ -200,9 +206,13 @@ def _trained(
             "split": f"by {result.summary.by}, sha256 {result.summary.sha256[:12]}",
             "cells": training.height,
             "classes": len(result.scores.classes),
-            **{f"validation {name}": round(value, 4) for name, value in result.scores.metrics.items()},
             **{
-                name: dg.MetadataValue.md(as_markdown(picture, name)) for name, picture in pictures.items()
+                f"validation {name}": round(value, 4)
+                for name, value in result.scores.metrics.items()
+            },
+            **{
+                name: dg.MetadataValue.md(as_markdown(picture, name))
+                for name, picture in pictures.items()
             },
         }
     )

@@ -2,15 +2,15 @@
 
 import dagster as dg
 import polars as pl
+
 from phenolake.images.catalog import catalogue_plate
 from phenolake.pictures import as_markdown, plate_heatmap
 from phenolake.screens.plate_map import read_plate_map
 from phenolake.tables import PLATE_MAP, RAW_IMAGE_CATALOG
-from phenolake_resources import LakeResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
+from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -48,7 +48,9 @@ def raw_image_catalog(
                 "bytes of images": int(found.rows.unique("uri")["bytes"].sum()),
                 "refused": len(found.problems),
                 "sites per well": dg.MetadataValue.md(
-                    as_markdown(plate_heatmap(per_well, "sites", title=run.key.plate), "sites per well")
+                    as_markdown(
+                        plate_heatmap(per_well, "sites", title=run.key.plate), "sites per well"
+                    )
                 ),
             },
             [
@@ -93,7 +95,9 @@ def plate_map(
         return run.report(
             commit,
             {
-                "wells by control type": {str(kind): count for kind, count in sorted(controls.items())},
+                "wells by control type": {
+                    str(kind): count for kind, count in sorted(controls.items())
+                },
                 "perturbations": found.rows["Metadata_Perturbation"].n_unique(),
                 "problems": len(found.problems),
             },

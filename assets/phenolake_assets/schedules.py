@@ -17,7 +17,9 @@ from phenolake_assets.partitions import screens
 def nightly_screens(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """One run for each known screen."""
     for screen in sorted(context.instance.get_dynamic_partitions(screens.name)):
-        yield dg.RunRequest(run_key=f"{context.scheduled_execution_time}:{screen}", partition_key=screen)
+        yield dg.RunRequest(
+            run_key=f"{context.scheduled_execution_time}:{screen}", partition_key=screen
+        )
 
 
 nightly_marts = dg.ScheduleDefinition(

@@ -1,6 +1,7 @@
 """Gold assets of a screen: batch-corrected profiles, and one profile per perturbation."""
 
 import dagster as dg
+
 from phenolake.pictures import as_markdown, profile_map
 from phenolake.stages.screen_profiles import (
     CORRECTIONS,
@@ -10,12 +11,11 @@ from phenolake.stages.screen_profiles import (
     screen_normalization,
 )
 from phenolake.tables import BATCH_CORRECTED_PROFILES, CONSENSUS_PROFILES
-from phenolake_resources import LakeResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.well_profiles import normalized_profiles
+from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -60,10 +60,15 @@ def batch_corrected_profiles(
             commit,
             {
                 "plates": corrected["Metadata_Plate"].n_unique(),
-                "features kept": sum(not name.startswith("Metadata_") for name in corrected.columns),
+                "features kept": sum(
+                    not name.startswith("Metadata_") for name in corrected.columns
+                ),
                 "features dropped": {
                     str(operation): count
-                    for operation, count in dropped["operation"].value_counts().sort("operation").iter_rows()
+                    for operation, count in dropped["operation"]
+                    .value_counts()
+                    .sort("operation")
+                    .iter_rows()
                 },
                 **pictures,
             },
@@ -100,7 +105,8 @@ def consensus_profiles(
             commit,
             {
                 "perturbations": consensus["Metadata_Perturbation"].n_unique(),
-                "1-NN mechanism accuracy (NSC)": mechanism_accuracy(consensus) or "no mechanism has two compounds",
+                "1-NN mechanism accuracy (NSC)": mechanism_accuracy(consensus)
+                or "no mechanism has two compounds",
             },
             [run.unique_keys(CONSENSUS_PROFILES, run.where)],
         )

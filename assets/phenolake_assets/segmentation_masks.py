@@ -2,6 +2,7 @@
 
 import dagster as dg
 import polars as pl
+
 from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
 from phenolake.pictures import as_markdown, plate_heatmap
@@ -10,13 +11,12 @@ from phenolake.stages.light import illumination_file
 from phenolake.stages.masks import SegmentSite, segment_plate
 from phenolake.stages.outlines import outlines_of_some
 from phenolake.tables import SEGMENTATION_MASKS
-from phenolake_resources import ComputeResource, LakeResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
+from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -60,13 +60,19 @@ def segmentation_masks(
                 illumination=light,
             )
             segmented = run.progress(
-                segment_plate(sites, segment_site, compute.open(), problems), len(sites), "segmentation"
+                segment_plate(sites, segment_site, compute.open(), problems),
+                len(sites),
+                "segmentation",
             )
             commit = run.land(
                 SEGMENTATION_MASKS,
                 run.batches(SEGMENTATION_MASKS, segmented),
                 problems,
-                parameters={"method": method.name, "reason": method.reason, "model": method.model_hash},
+                parameters={
+                    "method": method.name,
+                    "reason": method.reason,
+                    "model": method.model_hash,
+                },
             )
             outlines = outlines_of_some(run.lake, run.where, sites, light)
         counts = run.read(
@@ -80,9 +86,13 @@ def segmentation_masks(
                 "cells": int(counts["object_count"].sum()),
                 "sites": counts.height,
                 "sites lost": len(sites) - counts.height,
-                "outlines": dg.MetadataValue.md(as_markdown(outlines, "outlines") if outlines else "none"),
+                "outlines": dg.MetadataValue.md(
+                    as_markdown(outlines, "outlines") if outlines else "none"
+                ),
                 "cells per well": dg.MetadataValue.md(
-                    as_markdown(plate_heatmap(per_well, "cells", title=run.key.plate), "cells per well")
+                    as_markdown(
+                        plate_heatmap(per_well, "cells", title=run.key.plate), "cells per well"
+                    )
                 ),
             },
             [

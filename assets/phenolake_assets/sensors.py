@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import dagster as dg
+
 from phenolake.errors import PhenolakeError
 from phenolake.identity import PlateKey
-from phenolake_resources import ScreensResource
-
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
 from phenolake_assets.partitions import plates, screens
+from phenolake_resources import ScreensResource
 
 
 @dg.sensor(
@@ -68,11 +68,14 @@ def finished_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     }
     due = {screen: newest for screen, newest in ready.items() if newest > corrected.get(screen, -1)}
     if not due:
-        return dg.SensorResult(skip_reason=f"{len(ready)} of {len(by_screen)} screens are done and up to date")
+        return dg.SensorResult(
+            skip_reason=f"{len(ready)} of {len(by_screen)} screens are done and up to date"
+        )
     return dg.SensorResult(
         # The key keeps a failed run from being asked for again and again.
         run_requests=[
-            dg.RunRequest(run_key=f"{screen}:{newest}", partition_key=screen) for screen, newest in due.items()
+            dg.RunRequest(run_key=f"{screen}:{newest}", partition_key=screen)
+            for screen, newest in due.items()
         ],
         dynamic_partitions_requests=[screens.build_add_request(list(due))],
     )
@@ -101,7 +104,9 @@ def marts_after_screens(context: dg.RunStatusSensorContext) -> dg.RunRequest:
 def failed_runs(context: dg.RunFailureSensorContext) -> None:
     """A failed run is logged with its partition and the sentence that says why."""
     partition = context.dagster_run.tags.get("dagster/partition", "no partition")
-    context.log.error(f"{context.dagster_run.job_name} failed for {partition}: {context.failure_event.message}")
+    context.log.error(
+        f"{context.dagster_run.job_name} failed for {partition}: {context.failure_event.message}"
+    )
 
 
 SENSORS = [new_plates, finished_screens, marts_after_screens, failed_runs]

@@ -2,6 +2,7 @@
 
 import dagster as dg
 import polars as pl
+
 from phenolake.features import feature_names
 from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
@@ -9,14 +10,13 @@ from phenolake.pictures import as_markdown, plate_heatmap
 from phenolake.stages.cells import MeasureSite, measure_plate, sites_with_masks
 from phenolake.stages.light import illumination_file
 from phenolake.tables import SINGLE_CELL_FEATURES
-from phenolake_resources import ComputeResource, LakeResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -51,7 +51,9 @@ def single_cell_features(
         problems: list[Problem] = []
         tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
         with illumination_file(run.read("illumination_functions"), config.roles) as light:
-            measured = measure_plate(tasks, MeasureSite(config.features, light), compute.open(), problems)
+            measured = measure_plate(
+                tasks, MeasureSite(config.features, light), compute.open(), problems
+            )
             commit = run.land(
                 SINGLE_CELL_FEATURES,
                 run.progress(measured, len(sites), "measuring"),
@@ -64,7 +66,11 @@ def single_cell_features(
         masks = run.read("segmentation_masks", ["compartment", "object_count"])
         compartments = masks["compartment"].unique(maintain_order=True).to_list()
         expected = int(masks.filter(pl.col("compartment") == "Nuclei")["object_count"].sum())
-        cells = run.read("single_cell_features", ["Metadata_Well"]).group_by("Metadata_Well").len("cells")
+        cells = (
+            run.read("single_cell_features", ["Metadata_Well"])
+            .group_by("Metadata_Well")
+            .len("cells")
+        )
         seconds = max(commit.seconds, 1e-9)
         return run.report(
             commit,
@@ -73,7 +79,9 @@ def single_cell_features(
                 "cells per second": round(commit.rows / seconds, 1),
                 "megabytes": round(commit.bytes / 1e6, 2),
                 "cells per well": dg.MetadataValue.md(
-                    as_markdown(plate_heatmap(cells, "cells", title=run.key.plate), "cells per well")
+                    as_markdown(
+                        plate_heatmap(cells, "cells", title=run.key.plate), "cells per well"
+                    )
                     if commit.rows
                     else "no cells"
                 ),

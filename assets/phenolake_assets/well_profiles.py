@@ -2,19 +2,19 @@
 
 import dagster as dg
 import polars as pl
+
 from phenolake.identity import PlateKey
 from phenolake.pictures import as_markdown, plate_heatmap
 from phenolake.screens.config import ScreenConfig
 from phenolake.stages.profiles import NORMALIZATIONS, normalize_wells, profile_wells
 from phenolake.tables import NORMALIZED_PROFILES, WELL_PROFILES
-from phenolake_resources import LakeResource, ScreensResource
-
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.segmentation_masks import segmentation_masks
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -124,7 +124,11 @@ def normalized_profiles(
 
 def _nan_share(features: pl.DataFrame) -> float:
     cells = features.width * features.height
-    return float(features.select(pl.sum_horizontal(pl.all().is_nan().sum())).item()) / cells if cells else 0.0
+    return (
+        float(features.select(pl.sum_horizontal(pl.all().is_nan().sum())).item()) / cells
+        if cells
+        else 0.0
+    )
 
 
 def _undefined(profiles: pl.DataFrame) -> int:
@@ -139,7 +143,10 @@ def _readout_pictures(
     """A plate heatmap of each readout of the screen."""
     return {
         readout: dg.MetadataValue.md(
-            as_markdown(plate_heatmap(profiles, readout, title=f"{key.plate}: {readout}", unit=unit), readout)
+            as_markdown(
+                plate_heatmap(profiles, readout, title=f"{key.plate}: {readout}", unit=unit),
+                readout,
+            )
         )
         for readout in config.readout_columns
         if readout in profiles.columns and profiles.height

@@ -34,8 +34,10 @@ class LocalCompute:
     @property
     def worker_count(self) -> int:
         """Workers used: the given number, or one for each core this process may use."""
-        return self.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
-            self.workers or os.cpu_count() or 1
+        return (
+            self.workers or len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else (self.workers or os.cpu_count() or 1)
         )
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -47,6 +49,9 @@ class LocalCompute:
 
         with parallel_config(backend="loky", inner_max_num_threads=1):
             parallel = Parallel(
-                n_jobs=self.worker_count, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1
+                n_jobs=self.worker_count,
+                return_as="generator",
+                pre_dispatch="2*n_jobs",
+                batch_size=1,
             )
             yield from parallel(delayed(function)(item) for item in items)

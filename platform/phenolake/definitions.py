@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dagster as dg
+
+from phenolake.settings import Settings
 from phenolake_assets.dbt_project import manifest_file
 from phenolake_assets.jobs import JOBS, PLATE_ASSETS, SCREEN_ASSETS
 from phenolake_assets.marts import mart_assets
@@ -10,13 +12,15 @@ from phenolake_assets.schedules import SCHEDULES
 from phenolake_assets.sensors import SENSORS
 from phenolake_resources import resources_for
 
-from phenolake.settings import Settings
-
 
 def definitions(settings: Settings) -> dg.Definitions:
     """All definitions of an installation with these settings."""
     return dg.Definitions(
-        assets=[*PLATE_ASSETS, *SCREEN_ASSETS, mart_assets(manifest_file(settings.home_path / "dbt"))],
+        assets=[
+            *PLATE_ASSETS,
+            *SCREEN_ASSETS,
+            mart_assets(manifest_file(settings.home_path / "dbt")),
+        ],
         jobs=JOBS,
         sensors=SENSORS,
         schedules=SCHEDULES,

@@ -24,9 +24,15 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("lake"), description="folder for tables, runs, models and the inbox")
-    lake_uri: str = Field("", description="where the Delta tables are; default <home>/tables; may be s3://...")
-    inbox: Path | None = Field(None, description="folder watched for new plates; default <home>/inbox")
-    mlflow_uri: str = Field("", description="MLflow tracking server; default SQLite in <home>/mlflow")
+    lake_uri: str = Field(
+        "", description="where the Delta tables are; default <home>/tables; may be s3://..."
+    )
+    inbox: Path | None = Field(
+        None, description="folder watched for new plates; default <home>/inbox"
+    )
+    mlflow_uri: str = Field(
+        "", description="MLflow tracking server; default SQLite in <home>/mlflow"
+    )
     workers: int = Field(0, ge=0, description="processes per run; 0 uses every core")
     quiet_time_s: float = Field(
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"

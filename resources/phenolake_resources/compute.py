@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dagster as dg
-from phenolake.compute import Compute, LocalCompute
 from pydantic import Field
+
+from phenolake.compute import Compute, LocalCompute
 
 
 class ComputeResource(dg.ConfigurableResource):
     """Processes on this machine; a cluster comes behind the same interface."""
 
-    workers: int = Field(0, ge=0, description="processes per run; 0 uses every core, 1 none beside the run's")
+    workers: int = Field(
+        0, ge=0, description="processes per run; 0 uses every core, 1 none beside the run's"
+    )
 
     def open(self) -> Compute:
         """Something that maps engine functions over fields."""

@@ -24,6 +24,7 @@ def resources_for(settings: Settings) -> dict[str, Any]:
         ),
         "compute": ComputeResource(workers=settings.workers),
         "mlflow": MlflowResource(
-            tracking_uri=settings.mlflow_tracking_uri, artifact_root=str(home / "mlflow" / "artifacts")
+            tracking_uri=settings.mlflow_tracking_uri,
+            artifact_root=str(home / "mlflow" / "artifacts"),
         ),
     }

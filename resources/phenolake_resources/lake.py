@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dagster as dg
-from phenolake.lake import Lake
 from pydantic import Field
+
+from phenolake.lake import Lake
 
 
 class LakeResource(dg.ConfigurableResource):
     """Where the Delta tables are."""
 
-    uri: str = Field(description="folder or s3:// URI of the tables; credentials come from the environment")
+    uri: str = Field(
+        description="folder or s3:// URI of the tables; credentials come from the environment"
+    )
 
     def open(self) -> Lake:
         """Open the lake; `LakeLocationError` says what is wrong with its place."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dagster as dg
-from phenolake.modeling.tracking import Tracker
 from pydantic import Field
+
+from phenolake.modeling.tracking import Tracker
 
 
 class MlflowResource(dg.ConfigurableResource):

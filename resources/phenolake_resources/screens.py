@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
-from phenolake.screens.registry import ScreenRegistry
 from pydantic import Field
+
+from phenolake.screens.registry import ScreenRegistry
 
 
 class ScreensResource(dg.ConfigurableResource):
@@ -14,7 +15,9 @@ class ScreensResource(dg.ConfigurableResource):
 
     registry: str = Field(description="folder with one small file per ingested screen")
     inbox: str = Field(description="folder watched for new screens and plates")
-    quiet_time_s: float = Field(description="seconds without change after which a plate is complete")
+    quiet_time_s: float = Field(
+        description="seconds without change after which a plate is complete"
+    )
     segmentation: str = Field(description="segmentation method of screens that name none")
 
     def open(self) -> ScreenRegistry:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phenolake.errors import ConfigurationError, WellNameError
 from phenolake.identity import (
     PLATE_FORMATS,
@@ -17,7 +18,8 @@ from phenolake.identity import (
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("A01", "A01"), ("b3", "B03"), ("P24", "P24"), ("AF48", "AF48"), ("c007", "C07")]
+    ("text", "name"),
+    [("A01", "A01"), ("b3", "B03"), ("P24", "P24"), ("AF48", "AF48"), ("c007", "C07")],
 )
 def test_well_names_are_read_in_the_forms_that_files_use(text: str, name: str) -> None:
     assert Well.parse(text).name == name
@@ -55,7 +57,9 @@ def test_partition_keys_read_back_or_the_name_is_refused(screen: str, plate: str
     assert PlateKey.parse(str(key)) == key
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "_truth", "a__b", "it's", "a\nb", "x" * 129])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "../x", ".hidden", "_truth", "a__b", "it's", "a\nb", "x" * 129]
+)
 def test_names_that_could_leave_a_folder_or_a_query_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="plate name"):
         checked_name("plate", name)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from phenolake.errors import ConfigurationError
 from phenolake.screens.discover import Screen
 from phenolake.screens.plate_map import PlateMap, read_plate_map
@@ -65,7 +66,9 @@ def test_a_row_without_image_and_an_image_without_row_are_both_reported(tmp_path
         (None, "no_plate_map"),
     ],
 )
-def test_a_bad_value_is_a_problem_and_the_well_stays(tmp_path: Path, text: str | None, problem: str) -> None:
+def test_a_bad_value_is_a_problem_and_the_well_stays(
+    tmp_path: Path, text: str | None, problem: str
+) -> None:
     found = read(tmp_path, text, {"A01"})
     assert problem in [p.problem for p in found.problems]
     assert found.rows["Metadata_Well"].to_list() == ["A01"]

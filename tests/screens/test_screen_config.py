@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from phenolake.errors import ConfigurationError, EmptyFolderError, ScreenConfigError
 from phenolake.screens.config import load_screen_config
 from phenolake.screens.discover import COMPLETE_MARK, Screen
@@ -28,7 +29,9 @@ def test_a_missing_file_gives_the_defaults_under_the_folders_name(tmp_path: Path
         ("pixel_size_um: -1", ["pixel_size_um"]),
     ],
 )
-def test_a_mistake_is_answered_with_file_and_field(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_a_mistake_is_answered_with_file_and_field(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
     path = tmp_path / "screen.yaml"
     path.write_text(text)
     with pytest.raises(ScreenConfigError) as caught:

@@ -11,14 +11,16 @@ from phenolake.cli import app
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the screen.", show_default=False)]
 Config = Annotated[
-    Path | None, typer.Option("--config", help="A screen.yaml that lies elsewhere than in the folder.")
+    Path | None,
+    typer.Option("--config", help="A screen.yaml that lies elsewhere than in the folder."),
 ]
 
 
 @app.command()
 def demo(
     folder: Annotated[
-        Path | None, typer.Option(help="Where to put the simulated images; default <home>/inbox/demo.")
+        Path | None,
+        typer.Option(help="Where to put the simulated images; default <home>/inbox/demo."),
     ] = None,
 ) -> None:
     """Simulate a small screen, run every asset on it, and show what came out."""
@@ -39,7 +41,8 @@ def inspect(folder: Folder, config: Config = None) -> None:
 def ingest(
     folder: Folder,
     screen: Annotated[
-        str | None, typer.Option(help="Name of the screen; default: from screen.yaml, or the folder's.")
+        str | None,
+        typer.Option(help="Name of the screen; default: from screen.yaml, or the folder's."),
     ] = None,
     config: Config = None,
     force: Annotated[bool, typer.Option(help="Also redo plates that are up to date.")] = False,
@@ -65,13 +68,19 @@ def ui(
 
 @app.command()
 def sql(
-    query: Annotated[str | None, typer.Argument(help="One SQL statement; a prompt opens without it.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(help="One SQL statement; a prompt opens without it.")
+    ] = None,
     output: Annotated[
-        Literal["table", "csv", "json", "parquet"], typer.Option("--format", help="How to write the rows.")
+        Literal["table", "csv", "json", "parquet"],
+        typer.Option("--format", help="How to write the rows."),
     ] = "table",
-    out: Annotated[Path | None, typer.Option("--out", help="File to write to; default: the terminal.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write to; default: the terminal.")
+    ] = None,
     at: Annotated[
-        list[str] | None, typer.Option("--at", help="Read a table at a version: TABLE=VERSION; repeatable.")
+        list[str] | None,
+        typer.Option("--at", help="Read a table at a version: TABLE=VERSION; repeatable."),
     ] = None,
 ) -> None:
     """Query the lake: schemas bronze, silver, gold and marts; read-only."""
@@ -82,8 +91,12 @@ def sql(
 
 @app.command()
 def simulate(
-    folder: Annotated[Path, typer.Argument(help="Folder to write the screen to.", show_default=False)],
-    preset: Annotated[str, typer.Option(help="cell_painting or four_channel_cytotoxicity.")] = "cell_painting",
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to write the screen to.", show_default=False)
+    ],
+    preset: Annotated[
+        str, typer.Option(help="cell_painting or four_channel_cytotoxicity.")
+    ] = "cell_painting",
     plates: Annotated[int, typer.Option(min=1, help="Plates.")] = 1,
     wells: Annotated[int, typer.Option(help="Wells of a plate: 96 or 384.")] = 96,
     wells_used: Annotated[int | None, typer.Option(help="Fill only so many wells.")] = None,
@@ -103,7 +116,9 @@ def export(
     out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
     screen: Annotated[str | None, typer.Option(help="Only this screen.")] = None,
     plate: Annotated[str | None, typer.Option(help="Only this plate of the screen.")] = None,
-    version: Annotated[int | None, typer.Option(help="Version of the table; default: the newest.")] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Version of the table; default: the newest.")
+    ] = None,
 ) -> None:
     """Write a table as one Parquet file that pycytominer, copairs and pandas read."""
     from phenolake.cli.export import export_table

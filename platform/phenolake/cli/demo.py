@@ -13,7 +13,9 @@ from phenolake.lake import Lake
 from phenolake.settings import Settings
 from phenolake.simulation import SimulationPlan, simulate_screen
 
-PLAN = SimulationPlan(preset="cell_painting", plates=2, wells=96, wells_used=48, sites=1, seed=7, name="demo")
+PLAN = SimulationPlan(
+    preset="cell_painting", plates=2, wells=96, wells_used=48, sites=1, seed=7, name="demo"
+)
 
 
 def run_demo(folder: Path | None) -> int:
@@ -31,8 +33,14 @@ def run_demo(folder: Path | None) -> int:
         rows = lake.table(name).select(pl.len()).collect().item()
         typer.echo(f"  {layer}.{name:<26} {rows:>9,} rows")
     typer.echo(f"\n{_result(lake)}")
-    typer.echo(f"\nThe lake is at {settings.tables_uri} ({time.monotonic() - started:.0f} s). Next:")
-    prefix = "phenolake" if settings.home == Settings.model_fields["home"].default else f"PHENOLAKE_HOME={settings.home} phenolake"
+    typer.echo(
+        f"\nThe lake is at {settings.tables_uri} ({time.monotonic() - started:.0f} s). Next:"
+    )
+    prefix = (
+        "phenolake"
+        if settings.home == Settings.model_fields["home"].default
+        else f"PHENOLAKE_HOME={settings.home} phenolake"
+    )
     typer.echo(f'  {prefix} sql "select * from marts.hits where is_hit order by q_value limit 10"')
     typer.echo(f"  {prefix} ui")
     typer.echo(f"  {prefix} inspect YOUR_FOLDER")
@@ -42,10 +50,17 @@ def run_demo(folder: Path | None) -> int:
 def _result(lake: Lake) -> str:
     """One biological finding: which treatments kill cells, and how well mechanisms are recognised."""
     wells = lake.read("well_profiles", {"Metadata_Screen": PLAN.name})
-    controls = wells.filter(pl.col("Metadata_ControlType") == "negcon")["Metadata_CellCount"].median()
+    controls = wells.filter(pl.col("Metadata_ControlType") == "negcon")[
+        "Metadata_CellCount"
+    ].median()
     treated = (
         wells.filter(pl.col("Metadata_ControlType") == "trt")
-        .group_by("Metadata_Perturbation", "Metadata_Concentration", "Metadata_ConcentrationUnit", "Metadata_MOA")
+        .group_by(
+            "Metadata_Perturbation",
+            "Metadata_Concentration",
+            "Metadata_ConcentrationUnit",
+            "Metadata_MOA",
+        )
         .agg(pl.col("Metadata_CellCount").median().alias("cells"))
         .sort("cells")
     )

@@ -66,8 +66,12 @@ def _accelerator(_: Settings) -> Iterator[Finding]:
 
 
 def _weights(_: Settings) -> Iterator[Finding]:
-    folder = Path(os.environ.get("CELLPOSE_LOCAL_MODELS_PATH", Path.home() / ".cellpose" / "models"))
-    found = sorted(path.name for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
+    folder = Path(
+        os.environ.get("CELLPOSE_LOCAL_MODELS_PATH", Path.home() / ".cellpose" / "models")
+    )
+    found = (
+        sorted(path.name for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
+    )
     if found:
         yield Finding("weights", f"{', '.join(found)} in {folder}")
     else:
@@ -93,8 +97,16 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         place = place.parent
     free = shutil.disk_usage(place).free / 1e9
     yield Finding(
-        "free space", f"{free:.1f} GB", free >= 10, "" if free >= 10 else "Free some space: a plate needs 1 to 10 GB."
+        "free space",
+        f"{free:.1f} GB",
+        free >= 10,
+        "" if free >= 10 else "Free some space: a plate needs 1 to 10 GB.",
     )
 
 
-_CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_packages, _accelerator, _weights, _storage)
+_CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    _packages,
+    _accelerator,
+    _weights,
+    _storage,
+)

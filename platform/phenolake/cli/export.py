@@ -16,7 +16,9 @@ def export_table(
 ) -> int:
     """Write rows of a table, feature columns named as in CellProfiler; returns the exit status."""
     if plate is not None and screen is None:
-        raise ConfigurationError("--plate needs --screen: plate names are unique within a screen only")
+        raise ConfigurationError(
+            "--plate needs --screen: plate names are unique within a screen only"
+        )
     if not out.parent.is_dir():
         raise ConfigurationError(f"{out}: the folder {out.parent} does not exist")
     where = {"Metadata_Screen": screen} if screen else {}
@@ -24,7 +26,9 @@ def export_table(
         where["Metadata_Plate"] = plate
     rows = Lake(Settings().tables_uri).read(table, where or None, version=version)
     if rows.is_empty():
-        typer.secho(f"{table}: no rows for {where or 'the whole table'}; the file is empty", err=True)
+        typer.secho(
+            f"{table}: no rows for {where or 'the whole table'}; the file is empty", err=True
+        )
     rows.write_parquet(out)
     typer.echo(f"{out}: {rows.height} rows, {rows.width} columns")
     return 0

@@ -70,7 +70,9 @@ def _screen(runner: Runner, screen: Screen, with_models: bool) -> bool:
         metadata = outcome.assets.get(asset, {})
         if "model" in metadata:
             accuracy = metadata["validation balanced_accuracy"].value
-            typer.echo(f"  {metadata['model'].value}: balanced accuracy {accuracy:.3f} on held-out wells")
+            typer.echo(
+                f"  {metadata['model'].value}: balanced accuracy {accuracy:.3f} on held-out wells"
+            )
         elif "reason" in metadata:
             typer.echo(f"  {asset}: not trained, {metadata['reason'].value}")
     marts = runner.run("marts_job")
@@ -82,7 +84,10 @@ def _is_up_to_date(runner: Runner, plate: Plate) -> bool:
     import dagster as dg
 
     records = runner.instance.fetch_materializations(
-        dg.AssetRecordsFilter(dg.AssetKey("normalized_profiles"), asset_partitions=[str(plate.key)]), limit=1
+        dg.AssetRecordsFilter(
+            dg.AssetKey("normalized_profiles"), asset_partitions=[str(plate.key)]
+        ),
+        limit=1,
     ).records
     if not records:
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import polars as pl
 import typer
 import yaml
 
@@ -38,7 +37,9 @@ def inspect_folder(folder: Path, config: Path | None = None) -> int:
     wrong = sum(_describe(screen, plate) for plate in plates)
     if not described:
         typer.echo(f"\nA {SCREEN_FILE} to start from:\n")
-        text = yaml.safe_dump(proposal.model_dump(exclude_defaults=True), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(
+            proposal.model_dump(exclude_defaults=True), sort_keys=False, allow_unicode=True
+        )
         typer.echo(text)
     return int(wrong > 0)
 
@@ -67,7 +68,11 @@ def _facts(found: Catalog) -> str:
     wells = [Well.parse(name) for name in rows["Metadata_Well"].unique()]
     sites = rows.select("Metadata_Well", "Metadata_Site").unique().height
     first = rows.row(0, named=True)
-    size = f", {first['pixel_size_um']:g} um/pixel" if first["pixel_size_um"] else ", pixel size unknown"
+    size = (
+        f", {first['pixel_size_um']:g} um/pixel"
+        if first["pixel_size_um"]
+        else ", pixel size unknown"
+    )
     depth = rows["z"].n_unique(), rows["t"].n_unique()
     return (
         f"{smallest_format(wells)}-well format, {len(wells)} wells, {sites} sites, "

@@ -84,7 +84,9 @@ class Runner:
             if event.asset_key is not None
         }
         failures = [
-            _reason(event) for event in result.all_events if event.event_type_value == "STEP_FAILURE"
+            _reason(event)
+            for event in result.all_events
+            if event.event_type_value == "STEP_FAILURE"
         ]
         if not result.success and not failures:
             failures = ["the run failed; open it in the UI for its log"]

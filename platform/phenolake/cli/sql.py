@@ -53,7 +53,9 @@ def _bytes(data: bytes, out: Path | None) -> None:
     if out is not None:
         out.write_bytes(data)
     elif sys.stdout.isatty():
-        raise ConfigurationError("parquet is not text: give a file with --out, or redirect the output")
+        raise ConfigurationError(
+            "parquet is not text: give a file with --out, or redirect the output"
+        )
     else:
         sys.stdout.buffer.write(data)
 

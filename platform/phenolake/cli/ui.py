@@ -31,7 +31,9 @@ def serve(host: str, port: int, mlflow_port: int) -> int:
             str(bin_folder / "mlflow"), "server", "--host", host, "--port", str(mlflow_port), "--workers", "1",
             "--backend-store-uri", settings.mlflow_tracking_uri, "--artifacts-destination", str(store / "artifacts"),
         ]  # fmt: skip
-    typer.echo(f"Dagster: http://{host}:{port}   MLflow: {settings.mlflow_uri or f'http://{host}:{mlflow_port}'}")
+    typer.echo(
+        f"Dagster: http://{host}:{port}   MLflow: {settings.mlflow_uri or f'http://{host}:{mlflow_port}'}"
+    )
     typer.echo(f"Drop plates into {settings.inbox_path}/<screen>/<plate>/. Press Ctrl-C to stop.")
     return _until_one_ends({name: subprocess.Popen(command) for name, command in commands.items()})
 

@@ -1,0 +1,1 @@
+"""From image files to the catalogue, corrected pixels and image quality."""

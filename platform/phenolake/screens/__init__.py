@@ -1,0 +1,1 @@
+"""What a screen is: its folder, `screen.yaml`, plates and plate map."""

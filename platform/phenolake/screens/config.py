@@ -36,7 +36,9 @@ class PlateMapConfig(_Section):
         description="perturbation by plate rows, e.g. {A-D: wortmannin}; it also names the control group",
     )
     unit: str | None = Field(None, description="unit of all concentrations in the file")
-    negative_control: str | None = Field(None, description="perturbation that is the negative control, e.g. DMSO")
+    negative_control: str | None = Field(
+        None, description="perturbation that is the negative control, e.g. DMSO"
+    )
 
 
 class ScreenConfig(_Section):
@@ -51,10 +53,15 @@ class ScreenConfig(_Section):
         "well or row and column, and site, channel, z, t (those that apply)",
     )
     images: str | None = Field(
-        None, description="folder of the one plate's images, relative to the screen; default: a folder per plate"
+        None,
+        description="folder of the one plate's images, relative to the screen; default: a folder per plate",
     )
-    plate: str | None = Field(None, description="plate name when `images` is given; default: the screen's name")
-    batch: str | None = Field(None, description="batch of plates that the plate map does not place in one")
+    plate: str | None = Field(
+        None, description="plate name when `images` is given; default: the screen's name"
+    )
+    batch: str | None = Field(
+        None, description="batch of plates that the plate map does not place in one"
+    )
     channels: dict[str, str] = Field(
         default_factory=dict, description="channel as acquired -> role; default: recognised by name"
     )
@@ -63,7 +70,9 @@ class ScreenConfig(_Section):
     pixel_size_um: float | None = Field(None, gt=0, description="edge of a pixel in the sample, um")
     wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = Field(None, description="plate format")
     plate_map: PlateMapConfig = Field(default_factory=PlateMapConfig)
-    segmentation: str | None = Field(None, description="auto, classical, or cellpose:<name or path>")
+    segmentation: str | None = Field(
+        None, description="auto, classical, or cellpose:<name or path>"
+    )
     features: str = Field("standard", description="feature set: fast, standard or full")
     readouts: list[str] = Field(
         default_factory=list, description="profile columns that plate_quality and hits judge"
@@ -80,7 +89,10 @@ class ScreenConfig(_Section):
         if self.preset not in PRESETS:
             raise ValueError(str(UnknownNameError("preset", self.preset, PRESETS)))
         known = set(self.roles)
-        for what, role in (("nuclei_channel", self.nuclei_channel), ("cell_channel", self.cell_channel)):
+        for what, role in (
+            ("nuclei_channel", self.nuclei_channel),
+            ("cell_channel", self.cell_channel),
+        ):
             if role is not None and role not in known:
                 raise ValueError(f"{what}: {UnknownNameError('channel role', role, known)}")
         return self

@@ -19,7 +19,9 @@ class ScreenRegistry:
     folder: Path
     inbox: Path
 
-    def register(self, screen_folder: Path, config_file: Path | None = None, name: str | None = None) -> Screen:
+    def register(
+        self, screen_folder: Path, config_file: Path | None = None, name: str | None = None
+    ) -> Screen:
         """Remember a screen; the same folder may be registered again.
 
         Raises
@@ -43,7 +45,9 @@ class ScreenRegistry:
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         # Written beside and renamed, so that a sensor never reads half a file.
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False, encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self.folder, delete=False, encoding="utf-8"
+        ) as file:
             json.dump(record, file, indent=1)
         os.replace(file.name, known)
         return screen
@@ -66,7 +70,9 @@ class ScreenRegistry:
                 screens.append(self._registered(entry))
             except PhenolakeError as error:
                 errors.append(error)
-        return sorted({s.config.name: s for s in screens}.values(), key=lambda s: s.config.name), errors
+        return sorted(
+            {s.config.name: s for s in screens}.values(), key=lambda s: s.config.name
+        ), errors
 
     def _entry(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -29,7 +29,9 @@ class PackedMasks:
 
     def unpacked(self) -> dict[str, Any]:
         """Label images int32 (y, x) by compartment."""
-        return {name: decode_labels(data, self.shape, self.codec) for name, data in self.labels.items()}
+        return {
+            name: decode_labels(data, self.shape, self.codec) for name, data in self.labels.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ def illumination_file(functions: pl.DataFrame, channels: Sequence[str]) -> Itera
     with tempfile.TemporaryDirectory(prefix="phenolake-") as folder:
         path = Path(folder) / "illumination.npy"
         stack = [
-            decode_array(rows[c]["illumination"], (rows[c]["height"], rows[c]["width"])) for c in channels
+            decode_array(rows[c]["illumination"], (rows[c]["height"], rows[c]["width"]))
+            for c in channels
         ]
         np.save(path, np.stack(stack))
         yield path

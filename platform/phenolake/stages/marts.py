@@ -41,7 +41,8 @@ def readout_values(lake: Lake, screens: Iterable[ScreenConfig]) -> pl.DataFrame:
                 continue
             z_scores = _z_scores(profiles, robust, readout)
             rows = profiles.with_columns(
-                pl.lit(readout).alias("readout"), pl.col(readout).cast(pl.Float64).fill_nan(None).alias("value")
+                pl.lit(readout).alias("readout"),
+                pl.col(readout).cast(pl.Float64).fill_nan(None).alias("value"),
             ).join(z_scores, on=_KEYS, how="left", maintain_order="left")
             parts.append(rows.select(empty.columns).cast(dict(empty.schema)))  # type: ignore[arg-type]
     return pl.concat(parts)
@@ -64,7 +65,9 @@ def _z_scores(profiles: pl.DataFrame, robust: pl.DataFrame, readout: str) -> pl.
         if readout not in robust.columns:
             return robust.select(*_KEYS, pl.lit(None, dtype=pl.Float64).alias("z_score"))
         return robust.select(*_KEYS, pl.col(readout).fill_nan(None).alias("z_score"))
-    control = pl.when(pl.col("Metadata_ControlType") == "negcon").then(pl.col(readout).cast(pl.Float64))
+    control = pl.when(pl.col("Metadata_ControlType") == "negcon").then(
+        pl.col(readout).cast(pl.Float64)
+    )
     plate = ["Metadata_Screen", "Metadata_Plate"]
     center = control.median().over(plate)
     spread = (control - center).abs().median().over(plate) * 1.4826

@@ -14,7 +14,11 @@ from phenolake.stages.light import read_corrected
 
 
 def outlines_of_some(
-    lake: Lake, where: dict[str, str], sites: Sequence[Site], illumination: Path | None, count: int = 4
+    lake: Lake,
+    where: dict[str, str],
+    sites: Sequence[Site],
+    illumination: Path | None,
+    count: int = 4,
 ) -> bytes | None:
     """PNG of `count` sites with the outlines of nuclei and cells; None if no site has masks."""
     from phenolake.pictures import outlines_montage
@@ -22,7 +26,8 @@ def outlines_of_some(
     if not sites:
         return None
     picks = {
-        (sites[i].well, sites[i].site) for i in np.linspace(0, len(sites) - 1, min(count, len(sites)), dtype=int)
+        (sites[i].well, sites[i].site)
+        for i in np.linspace(0, len(sites) - 1, min(count, len(sites)), dtype=int)
     }
     chosen = [site for site in sites if (site.well, site.site) in picks]
     pairs = list(sites_with_masks(chosen, lake.batches("segmentation_masks", where)))

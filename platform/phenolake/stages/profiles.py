@@ -12,13 +12,17 @@ IS_NEGATIVE_CONTROL = pl.col("Metadata_ControlType") == "negcon"
 NORMALIZATIONS = ("standardize", "mad_robustize")
 
 
-def profile_wells(cells: pl.LazyFrame, plate_map: pl.DataFrame, masks: pl.DataFrame) -> pl.DataFrame:
+def profile_wells(
+    cells: pl.LazyFrame, plate_map: pl.DataFrame, masks: pl.DataFrame
+) -> pl.DataFrame:
     """Median profile of each well that has cells, with its treatment; float64 features.
 
     `masks` needs the columns Metadata_Well and Metadata_Site. A well without cells has no row.
     """
     keys = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
-    without_names = cells.drop("Metadata_Batch", "Metadata_Site", "Metadata_ObjectNumber", strict=False)
+    without_names = cells.drop(
+        "Metadata_Batch", "Metadata_Site", "Metadata_ObjectNumber", strict=False
+    )
     profiles = aggregate(without_names, by=keys, statistic="median")
     sites = masks.group_by("Metadata_Well").agg(
         pl.col("Metadata_Site").n_unique().cast(pl.Int64).alias("Metadata_SiteCount")

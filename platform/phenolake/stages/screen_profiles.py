@@ -68,9 +68,11 @@ def consensus_of(corrected: pl.DataFrame) -> pl.DataFrame:
         pl.col("Metadata_CellCount").sum().cast(pl.Int64),
     )
     profiles = profiles.drop("Metadata_WellCount", "Metadata_CellCount", strict=False)
-    return profiles.join(counts, on=by, how="left", nulls_equal=True).select(
-        *by, "Metadata_WellCount", "Metadata_CellCount", *features
-    ).sort(by)
+    return (
+        profiles.join(counts, on=by, how="left", nulls_equal=True)
+        .select(*by, "Metadata_WellCount", "Metadata_CellCount", *features)
+        .sort(by)
+    )
 
 
 def mechanism_accuracy(consensus_profiles: pl.DataFrame) -> dict[str, float]:

@@ -86,9 +86,7 @@ def channel_scales(quality: pl.DataFrame, channels: Iterable[str]) -> np.ndarray
     Twice the plate's median of the images' 99th percentiles: a plate's staining is taken out, a
     cell's brightness is kept.
     """
-    medians = dict(
-        quality.group_by("channel").agg(pl.col("p99_intensity").median()).iter_rows()
-    )
+    medians = dict(quality.group_by("channel").agg(pl.col("p99_intensity").median()).iter_rows())
     scales = [2 * float(medians.get(channel) or 0.5) for channel in channels]
     return np.maximum(np.array(scales, np.float32), 1e-4)
 
@@ -138,8 +136,6 @@ def drawn_crops(
         frames.append(found.select(*CELL_KEYS, "label"))
         pixels.append(crops[found["row"].to_numpy()])
     return pl.concat(frames), np.concatenate(pixels)
-
-
 
 
 def _dtype(value: object) -> pl.DataType:

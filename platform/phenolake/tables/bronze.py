@@ -26,7 +26,9 @@ RAW_IMAGE_CATALOG = Table(
         Column("z", pa.int32(), "plane in the stack, from 0", nullable=False),
         Column("t", pa.int32(), "time point, from 0", nullable=False),
         Column("uri", pa.string(), "where the image file is", nullable=False),
-        Column("index_in_file", pa.int32(), "page of the plane in its file, from 0", nullable=False),
+        Column(
+            "index_in_file", pa.int32(), "page of the plane in its file, from 0", nullable=False
+        ),
         Column("height", pa.int32(), "image height", unit="pixels", nullable=False),
         Column("width", pa.int32(), "image width", unit="pixels", nullable=False),
         Column("dtype", pa.string(), "pixel type, e.g. uint16", nullable=False),

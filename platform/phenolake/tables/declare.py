@@ -78,7 +78,9 @@ class Table:
                 c.name,
                 c.dtype,
                 nullable=c.nullable,
-                metadata={"meaning": c.meaning, "unit": c.unit} if c.unit else {"meaning": c.meaning},
+                metadata={"meaning": c.meaning, "unit": c.unit}
+                if c.unit
+                else {"meaning": c.meaning},
             )
             for c in self.columns
         ]

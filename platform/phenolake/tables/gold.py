@@ -8,7 +8,9 @@ from phenolake.tables import keys
 from phenolake.tables.bronze import PER_PLATE
 from phenolake.tables.declare import Column, Features, Layer, Table
 
-_PROFILE_FEATURES = Features(pa.float64(), "feature of the profile, named as in single_cell_features")
+_PROFILE_FEATURES = Features(
+    pa.float64(), "feature of the profile, named as in single_cell_features"
+)
 _WELL_COLUMNS = (keys.SCREEN, keys.BATCH, keys.PLATE, keys.WELL, *keys.TREATMENT, keys.CELL_COUNT)
 PER_SCREEN = ("Metadata_Screen",)
 
@@ -20,7 +22,13 @@ WELL_PROFILES = Table(
     partition_by=PER_PLATE,
     columns=(
         *_WELL_COLUMNS,
-        Column("Metadata_SiteCount", pa.int64(), "segmented sites of the well", unit="sites", nullable=False),
+        Column(
+            "Metadata_SiteCount",
+            pa.int64(),
+            "segmented sites of the well",
+            unit="sites",
+            nullable=False,
+        ),
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,
@@ -53,7 +61,12 @@ BATCH_CORRECTED_PROFILES = Table(
     partition_by=PER_SCREEN,
     columns=(
         *_WELL_COLUMNS,
-        Column("Metadata_Correction", pa.string(), "correction method, e.g. none or sphering", nullable=False),
+        Column(
+            "Metadata_Correction",
+            pa.string(),
+            "correction method, e.g. none or sphering",
+            nullable=False,
+        ),
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,
@@ -75,8 +88,19 @@ CONSENSUS_PROFILES = Table(
         keys.SCREEN,
         *keys.TREATMENT[:4],
         keys.TREATMENT[5],
-        Column("Metadata_Correction", pa.string(), "correction method, e.g. none or sphering", nullable=False),
-        Column("Metadata_WellCount", pa.int64(), "wells behind the profile", unit="wells", nullable=False),
+        Column(
+            "Metadata_Correction",
+            pa.string(),
+            "correction method, e.g. none or sphering",
+            nullable=False,
+        ),
+        Column(
+            "Metadata_WellCount",
+            pa.int64(),
+            "wells behind the profile",
+            unit="wells",
+            nullable=False,
+        ),
         keys.CELL_COUNT,
     ),
     features=_PROFILE_FEATURES,
@@ -108,8 +132,19 @@ MODEL_PREDICTIONS = Table(
         Column("label", pa.string(), "most probable class", nullable=False),
         Column("true_label", pa.string(), "class from the plate map, where there is one"),
         Column("probability", pa.float32(), "probability of `label`", nullable=False),
-        Column("entropy", pa.float32(), "entropy of the class probabilities", unit="nats", nullable=False),
-        Column("split", pa.string(), "train, validation or unseen: how the model met this well", nullable=False),
+        Column(
+            "entropy",
+            pa.float32(),
+            "entropy of the class probabilities",
+            unit="nats",
+            nullable=False,
+        ),
+        Column(
+            "split",
+            pa.string(),
+            "train, validation or unseen: how the model met this well",
+            nullable=False,
+        ),
         Column(
             "novelty",
             pa.float32(),

@@ -28,7 +28,12 @@ ILLUMINATION_FUNCTIONS = Table(
         Column("width", pa.int32(), "columns of the function", unit="pixels", nullable=False),
         Column("images", pa.int32(), "images the function was estimated from", nullable=False),
         Column("method", pa.string(), "how it was estimated", nullable=False),
-        Column("unevenness", pa.float64(), "largest over smallest value of the function", nullable=False),
+        Column(
+            "unevenness",
+            pa.float64(),
+            "largest over smallest value of the function",
+            nullable=False,
+        ),
     ),
 )
 
@@ -45,13 +50,17 @@ IMAGE_QUALITY = Table(
         keys.WELL,
         keys.SITE,
         Column("channel", pa.string(), "role of the channel", nullable=False),
-        Column("focus_score", pa.float64(), "normalized variance of the Laplacian; higher is sharper"),
+        Column(
+            "focus_score", pa.float64(), "normalized variance of the Laplacian; higher is sharper"
+        ),
         Column(
             "power_log_log_slope",
             pa.float64(),
             "slope of log power against log spatial frequency; lower is blurrier",
         ),
-        Column("saturated_fraction", pa.float64(), "share of pixels at the largest value of the type"),
+        Column(
+            "saturated_fraction", pa.float64(), "share of pixels at the largest value of the type"
+        ),
         Column("background", pa.float64(), "5th percentile of the pixels", unit="intensity"),
         Column("median_intensity", pa.float64(), "median of the pixels", unit="intensity"),
         Column("p99_intensity", pa.float64(), "99th percentile of the pixels", unit="intensity"),
@@ -74,11 +83,15 @@ SEGMENTATION_MASKS = Table(
         keys.WELL,
         keys.SITE,
         Column("compartment", pa.string(), "Nuclei, Cells or Cytoplasm", nullable=False),
-        Column("labels", pa.binary(), "label image (0 = background), losslessly packed", nullable=False),
+        Column(
+            "labels", pa.binary(), "label image (0 = background), losslessly packed", nullable=False
+        ),
         Column("codec", pa.string(), "how `labels` is packed", nullable=False),
         Column("height", pa.int32(), "rows of the label image", unit="pixels", nullable=False),
         Column("width", pa.int32(), "columns of the label image", unit="pixels", nullable=False),
-        Column("object_count", pa.int32(), "objects in the label image", unit="objects", nullable=False),
+        Column(
+            "object_count", pa.int32(), "objects in the label image", unit="objects", nullable=False
+        ),
         Column("method", pa.string(), "segmentation method and settings", nullable=False),
         Column("model_hash", pa.string(), "sha256 of the weights, where a network was used"),
     ),
