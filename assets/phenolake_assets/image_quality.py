@@ -1,4 +1,4 @@
-"""Silver asset: is each image in focus, unsaturated and not empty?"""
+"""Silver asset: whether each image is in focus, unsaturated and not empty."""
 
 import dagster as dg
 import polars as pl
