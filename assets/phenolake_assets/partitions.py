@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 
+PLATES = "plates"
+SCREENS = "screens"
+
 #: Keys are `<screen>__<plate>`.
-plates = dg.DynamicPartitionsDefinition(name="plates")
+plates = dg.DynamicPartitionsDefinition(name=PLATES)
 
 #: Keys are screen names.
-screens = dg.DynamicPartitionsDefinition(name="screens")
+screens = dg.DynamicPartitionsDefinition(name=SCREENS)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from phenolake_assets.jobs import marts_job, screen_job
-from phenolake_assets.partitions import screens
+from phenolake_assets.partitions import SCREENS
 
 
 @dg.schedule(
@@ -16,7 +16,7 @@ from phenolake_assets.partitions import screens
 )
 def nightly_screens(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """One run for each known screen."""
-    for screen in sorted(context.instance.get_dynamic_partitions(screens.name)):
+    for screen in sorted(context.instance.get_dynamic_partitions(SCREENS)):
         yield dg.RunRequest(
             run_key=f"{context.scheduled_execution_time}:{screen}", partition_key=screen
         )

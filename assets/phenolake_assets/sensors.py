@@ -7,7 +7,7 @@ import dagster as dg
 from phenolake.errors import PhenolakeError
 from phenolake.identity import PlateKey
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
-from phenolake_assets.partitions import plates, screens
+from phenolake_assets.partitions import PLATES, plates, screens
 from phenolake_resources import ScreensResource
 
 
@@ -19,7 +19,7 @@ from phenolake_resources import ScreensResource
 )
 def new_plates(context: dg.SensorEvaluationContext, screens: ScreensResource) -> dg.SensorResult:
     """A plate in the inbox whose copy is finished becomes a partition and is materialized."""
-    known = set(context.instance.get_dynamic_partitions(plates.name))
+    known = set(context.instance.get_dynamic_partitions(PLATES))
     found, errors = screens.open().screens()
     fresh: list[str] = []
     waiting = 0
@@ -34,8 +34,8 @@ def new_plates(context: dg.SensorEvaluationContext, screens: ScreensResource) ->
                     waiting += 1
         except PhenolakeError as error:
             errors.append(error)
-    for error in errors:
-        context.log.error(str(error))
+    for fault in errors:
+        context.log.error(str(fault))
     if not fresh:
         reason = f"{len(known)} plates known, {waiting} still being copied"
         return dg.SensorResult(skip_reason="; ".join([reason, *map(str, errors)]))
@@ -59,7 +59,7 @@ def finished_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     profiled = _newest(context, "normalized_profiles")
     corrected = _newest(context, "batch_corrected_profiles")
     by_screen: dict[str, list[str]] = {}
-    for text in context.instance.get_dynamic_partitions(plates.name):
+    for text in context.instance.get_dynamic_partitions(PLATES):
         by_screen.setdefault(PlateKey.parse(text).screen, []).append(text)
     ready = {
         screen: max(profiled[text] for text in texts)

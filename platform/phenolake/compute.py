@@ -5,10 +5,11 @@ The functions must be importable (spawned workers pickle them by name) and deter
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from joblib import cpu_count
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,6 +17,11 @@ Result = TypeVar("Result")
 
 class Compute(Protocol):
     """Anything that maps a function over items and yields results in the items' order."""
+
+    @property
+    def worker_count(self) -> int:
+        """Items worked on at the same time."""
+        ...
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Apply `function` to every item; results come in order, lazily."""
@@ -33,12 +39,8 @@ class LocalCompute:
 
     @property
     def worker_count(self) -> int:
-        """Workers used: the given number, or one for each core this process may use."""
-        return (
-            self.workers or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else (self.workers or os.cpu_count() or 1)
-        )
+        """The given number, or one for each core this process may use."""
+        return self.workers or cpu_count()
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Apply `function` to every item; results come in order, lazily."""

@@ -95,7 +95,7 @@ def simulate(
         Path, typer.Argument(help="Folder to write the screen to.", show_default=False)
     ],
     preset: Annotated[
-        str, typer.Option(help="cell_painting or four_channel_cytotoxicity.")
+        Literal["cell_painting", "four_channel_cytotoxicity"], typer.Option(help="The assay.")
     ] = "cell_painting",
     plates: Annotated[int, typer.Option(min=1, help="Plates.")] = 1,
     wells: Annotated[int, typer.Option(help="Wells of a plate: 96 or 384.")] = 96,

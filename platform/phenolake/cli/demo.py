@@ -67,7 +67,7 @@ def _result(lake: Lake) -> str:
     if treated.is_empty() or controls is None:
         return "No treated well has cells."
     top = treated.row(0, named=True)
-    lost = 100 * (1 - float(top["cells"]) / float(controls))  # type: ignore[arg-type]
+    lost = 100 * (1 - top["cells"] / controls)
     return (
         f"Most toxic: {top['Metadata_Perturbation']} ({top['Metadata_MOA']}) at "
         f"{top['Metadata_Concentration']:g} {top['Metadata_ConcentrationUnit']} leaves {lost:.0f} % fewer cells "

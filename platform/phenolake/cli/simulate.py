@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -13,7 +14,7 @@ from phenolake.simulation import SimulationPlan, simulate_screen
 
 def simulate_folder(
     folder: Path,
-    preset: str,
+    preset: Literal["cell_painting", "four_channel_cytotoxicity"],
     plates: int,
     wells: int,
     wells_used: int | None,
