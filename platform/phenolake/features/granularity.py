@@ -52,5 +52,6 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     for c, spectrum in enumerate(compartment.image.granular_spectra):
         start = compartment.means[:, c : c + 1]
         left = np.hstack([start, weighted_sums(spectrum, *weights)])
-        out[:, c] = -np.diff(left) * 100 / np.maximum(start, np.finfo(np.float64).eps)
+        taken = left[:, :-1] - left[:, 1:]
+        out[:, c] = taken * 100 / np.maximum(start, np.finfo(np.float64).eps)
     return out.reshape(objects.count, -1)
