@@ -81,7 +81,9 @@ def test_symmetric_and_tiny_shapes_measure_as_in_cp_measure(family):
         row = 0 if number % 2 else 40  # every other one touches the upper border
         labels[row : row + height, col : col + width][shape > 0] = number
         col += width + 1
-    assert_equal_to_reference(random_image(2, 2, labels.shape), ["A", "B"], {"Cells": labels}, family)
+    assert_equal_to_reference(
+        random_image(2, 2, labels.shape), ["A", "B"], {"Cells": labels}, family
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
