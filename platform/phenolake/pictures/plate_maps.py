@@ -182,9 +182,9 @@ def _label(axes: Axes, shape: tuple[int, ...], small: bool) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     # Thin white lines keep neighbouring wells apart.
-    line = {"colors": "white", "linewidth": 0.2 if small or rows > 16 else 0.6}
-    axes.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, **line)
-    axes.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, **line)
+    width = 0.2 if small or rows > 16 else 0.6
+    axes.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, "white", linewidth=width)
+    axes.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, "white", linewidth=width)
 
 
 def _outline(axes: Axes, controls: dict[str, list[Well]], thin: bool) -> set[str]:

@@ -6,6 +6,7 @@ Columns are read in blocks, so a table larger than memory is never held as a who
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -83,12 +84,16 @@ def _aggregate_block(
     if not _is_sorted(order):
         for row in values:
             row[:] = row[order.to_numpy()]
-    ends = np.cumsum(profiles[CELL_COUNT].to_numpy())
     result = np.empty((len(block), profiles.height))
-    start = 0
-    for index, end in enumerate(ends):
-        result[:, index] = STATISTICS[statistic](values[:, start:end])
-        start = end
+    ends = np.cumsum(profiles[CELL_COUNT].to_numpy())
+
+    def fill(group: int) -> None:
+        start = ends[group - 1] if group else 0
+        result[:, group] = STATISTICS[statistic](values[:, start : ends[group]])
+
+    # numpy lets go of Python's lock while it sorts; as many threads as polars may use.
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        list(threads.map(fill, range(profiles.height)))
     return [pl.Series(name, row) for name, row in zip(block, result, strict=True)]
 
 

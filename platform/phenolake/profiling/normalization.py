@@ -48,7 +48,7 @@ METHODS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
 
 class _Group(NamedTuple):
     key: dict[str, object]
-    rows: np.ndarray
+    rows: np.ndarray | slice
     values: np.ndarray
     centre: np.ndarray
     spread: np.ndarray
@@ -97,9 +97,11 @@ def normalize(
     for group in _groups(frame, features, method, by, reference):
         spread = group.spread + epsilon if method == "mad_robustize" else group.spread
         scale = np.divide(1, spread, out=np.full(spread.shape, np.nan), where=group.spread > 0)
-        scaled = group.values - group.centre[:, None]
-        scaled *= scale[:, None]
-        result[:, group.rows] = scaled
+        # In place, so that the table is held twice and not four times.
+        here = group.values
+        here -= group.centre[:, None]
+        here *= scale[:, None]
+        result[:, group.rows] = here
     # An infinite measurement, or the inverse of a denormal spread, is no usable value either.
     result[np.isinf(result)] = np.nan
     return with_matrix(frame.select(metadata_columns(frame)), features, result)
@@ -125,10 +127,9 @@ def constant_features(
     for group in _groups(frame, features, method, by, reference):
         constant = is_constant(group.values[:, chosen_rows(frame[group.rows], reference)])
         for index in np.flatnonzero(~(group.spread > 0)):
+            reason = "constant" if constant[index] else "no_spread"
             if not group.has_values[index]:
                 reason = "missing"
-            else:
-                reason = "constant" if constant[index] else "no_spread"
             found.append({**group.key, "feature": features[index], "reason": reason})
     schema = {name: frame.schema[name] for name in by} | {"feature": pl.String, "reason": pl.String}
     return pl.DataFrame(found, schema=schema)
@@ -163,9 +164,12 @@ def _groups(
         controls_here = is_control[rows]
         if not controls_here.any():
             raise ControlsMissingError(method, group_name(key), str(reference))
-        here = values[:, rows]
+        # A run of rows needs no copy.
+        is_run = rows[-1] - rows[0] + 1 == rows.size
+        place = slice(rows[0], rows[-1] + 1) if is_run else rows
+        here = values[:, place]
         controls = here[:, controls_here]
         # An infinite control value would make the centre infinite.
         controls[np.isinf(controls)] = np.nan
         centre, spread = METHODS[method](controls)
-        yield _Group(key, rows, here, centre, spread, ~np.isnan(centre))
+        yield _Group(key, place, here, centre, spread, ~np.isnan(centre))

@@ -11,7 +11,7 @@ import polars as pl
 
 from phenolake.errors import UnknownNameError
 from phenolake.profiling.correlation import pearson
-from phenolake.profiling.feature_matrix import chosen_rows, feature_columns, matrix
+from phenolake.profiling.feature_matrix import feature_columns, matrix
 
 # Positions go before correlation, or a position could displace a feature it correlates with.
 DEFAULT_OPERATIONS = ("variance", "missing", "positions", "correlation", "outliers")
@@ -100,13 +100,14 @@ def select_features(
     limits = _thresholds(thresholds)
     frame = profiles.lazy().collect()
     features = feature_columns(frame)
-    values = matrix(frame, features)[:, chosen_rows(frame, samples)]
+    values = matrix(frame if samples is None else frame.filter(samples), features)
     rows: list[tuple[str, str, str, float]] = []
     for operation in operations:
         found = RULES[operation](values, features, limits)
         rows += [(name, operation, *found[name]) for name in features if name in found]
-        keep = [index for index, name in enumerate(features) if name not in found]
-        features, values = [features[index] for index in keep], values[keep]
+        if found:
+            keep = [index for index, name in enumerate(features) if name not in found]
+            features, values = [features[index] for index in keep], values[keep]
     dropped = pl.DataFrame(
         rows,
         schema={
