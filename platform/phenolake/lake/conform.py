@@ -123,7 +123,8 @@ def _cast(
         return values
     try:
         if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
+            decoded = [c.dictionary.cast(dtype).take(c.indices) for c in values.chunks]
+            return pa.chunked_array(decoded, dtype)
         # To a float, rounding is meant; to anything else, a changed value is an error.
         return values.cast(dtype, safe=not pa.types.is_floating(dtype))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -144,8 +145,9 @@ def _check_partition(values: pa.ChunkedArray, table: Table, name: str, expected:
 
 
 def _check_names(names: list[str], table: Table, known: Mapping[str, pa.DataType]) -> None:
+    declared = frozenset(table.column_names)
     for name in names:
-        if not table.accepts(name):
+        if name not in declared and not table.accepts(name):
             close = get_close_matches(name, table.column_names, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TableSchemaError(table.name, f"unknown column {name!r}{hint}")

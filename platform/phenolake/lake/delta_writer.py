@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ from tenacity import (
 from phenolake.errors import LakeError, TableSchemaError
 from phenolake.lake.conform import conform, storable
 from phenolake.lake.location import Location
-from phenolake.lake.parquet_parts import Part, PartWriter, partition_folder
+from phenolake.lake.parquet_parts import ROW_GROUP_BYTES, Part, PartWriter, partition_folder
+from phenolake.lake.row_stream import as_tables, gathered
 from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import Layer, Table
 
@@ -78,17 +79,16 @@ def replace_partition(
     _check_where(table, where)
     where = {name: where[name] for name in table.partition_by}
     target = Target(location, str(table.layer), table.name, where)
-    known = _undeclared_types(Snapshot.open(location, target.layer, table.name), table)
+    existing = Snapshot.open(location, target.layer, table.name)
+    known = _undeclared(existing.schema, table) if existing else {}
     writer = PartWriter(
         location, location.filesystem(target.layer, table.name), partition_folder(where), table
     )
     with writer:
-        for piece in as_tables(rows):
+        for piece in gathered(as_tables(rows), ROW_GROUP_BYTES):
             conformed = conform(piece, table, where, known)
             writer.add(conformed)
-            known.update(
-                (f.name, f.type) for f in conformed.schema if f.name not in table.column_names
-            )
+            known.update(_undeclared(conformed.schema, table))
     version = commit(target, _table_schema(table, writer.schema), writer.parts, metadata)
     return _receipt(target, version, writer.parts, started)
 
@@ -167,7 +167,7 @@ def _commit_once(
         return
     delta = snapshot.delta
     delta.create_write_transaction(
-        adds,
+        [*adds],
         mode="overwrite",
         schema=_merged(delta.schema(), schema, target)
         if target.keeps_schema
@@ -238,29 +238,11 @@ def _check_where(table: Table, where: Mapping[str, str]) -> None:
             raise TableSchemaError(table.name, f"partition {name!r} must be a text; got {value!r}")
 
 
-def _undeclared_types(snapshot: Snapshot | None, table: Table) -> dict[str, pa.DataType]:
-    if snapshot is None:
-        return {}
-    return {f.name: f.type for f in snapshot.schema if f.name not in table.column_names}
+def _undeclared(schema: pa.Schema, table: Table) -> dict[str, pa.DataType]:
+    declared = frozenset(table.column_names)
+    return {field.name: field.type for field in schema if field.name not in declared}
 
 
 def _table_schema(table: Table, written: pa.Schema | None) -> pa.Schema:
     declared = frozenset(table.column_names)
     return table.arrow_schema(f for f in written or () if f.name not in declared)
-
-
-def as_tables(rows: Any) -> Iterator[pa.Table]:
-    """Arrow tables from a frame, a table, or a stream of frames, tables or record batches."""
-    if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
-        yield _as_table(rows)
-        return
-    for piece in rows:
-        yield _as_table(piece)
-
-
-def _as_table(piece: Any) -> pa.Table:
-    if isinstance(piece, pa.Table):
-        return piece
-    if isinstance(piece, pa.RecordBatch):
-        return pa.Table.from_batches([piece])
-    return piece.to_arrow() if hasattr(piece, "to_arrow") else pa.table(piece)

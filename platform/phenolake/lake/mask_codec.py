@@ -99,7 +99,7 @@ def _unpack(data: bytes, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
     expected = prod(int(length) for length in shape) * dtype.itemsize
     try:
         # A fixed output size: damaged or hostile bytes can't ask for more memory than the shape.
-        raw = imagecodecs.zstd_decode(data, out=bytearray(expected)) if expected else b""
+        raw = imagecodecs.zstd_decode(data, out=bytearray(max(expected, 1)))
     except Exception as error:
         raise LabelImageError(
             f"packed image for shape {tuple(shape)} is damaged: {error}"

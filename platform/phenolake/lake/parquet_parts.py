@@ -85,11 +85,12 @@ class PartWriter:
         rows = self._with_known_columns(rows)
         if rows.num_rows == 0:
             return
-        step = max(1, int(ROW_GROUP_BYTES * rows.num_rows / max(rows.nbytes, 1)))
+        size = rows.nbytes
+        step = -(-ROW_GROUP_BYTES * rows.num_rows // max(size, 1))
         for start in range(0, rows.num_rows, step):
             piece = rows.slice(start, step)
             self._pending.append(piece)
-            self._pending_bytes += rows.nbytes * piece.num_rows // rows.num_rows
+            self._pending_bytes += size * piece.num_rows // rows.num_rows
             if self._pending_bytes >= ROW_GROUP_BYTES:
                 self._write_row_group()
 

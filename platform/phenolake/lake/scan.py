@@ -1,10 +1,11 @@
-"""Polars lazy frames over the active files of a snapshot."""
+"""Read the active files of a snapshot: as a polars lazy frame, or a row group at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import polars as pl
+import pyarrow as pa
 
 from phenolake.lake.snapshot import Snapshot
 
@@ -34,3 +35,24 @@ def lazy_frame(snapshot: Snapshot, where: Mapping[str, str] | None = None) -> pl
         hive_partitioning=hive,
         hive_schema=dict.fromkeys(partitions, pl.String) if hive else None,
     )
+
+
+def row_group_batches(
+    snapshot: Snapshot, where: Mapping[str, str] | None, columns: list[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows in writing order; holds one row group, and skips those that can't match.
+
+    A scan of the whole Arrow dataset would read far ahead of its consumer.
+    """
+    import pyarrow.compute as pc
+
+    expression = pc.scalar(True)
+    for name, value in (where or {}).items():
+        expression &= pc.field(name) == pc.scalar(value)
+    dataset = snapshot.dataset(where)
+    for fragment in dataset.get_fragments(expression):
+        for row_group in fragment.split_by_row_group(expression, schema=dataset.schema):
+            rows = row_group.to_table(
+                schema=dataset.schema, columns=columns, filter=expression, use_threads=False
+            )
+            yield from (batch for batch in rows.to_batches() if batch.num_rows)

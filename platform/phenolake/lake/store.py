@@ -14,13 +14,12 @@ import pyarrow.fs as arrow_fs
 from phenolake.errors import ConfigurationError, QueryError, TableMissingError
 from phenolake.lake.delta_writer import Commit, replace_mart, replace_partition
 from phenolake.lake.location import Location
-from phenolake.lake.scan import lazy_frame
+from phenolake.lake.scan import lazy_frame, row_group_batches
 from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import TABLES, Layer, Table
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow.compute as pc
 
     from phenolake.lake.views import Source
 
@@ -204,14 +203,7 @@ class Lake:
         """
         snapshot = self._snapshot(name, version)
         chosen = self._columns(snapshot, where, columns)
-        batches = snapshot.dataset(where).to_batches(
-            columns=chosen,
-            filter=_filter(where),
-            batch_size=4096,
-            batch_readahead=1,
-            fragment_readahead=1,
-        )
-        return (batch for batch in batches if batch.num_rows)
+        return row_group_batches(snapshot, where, chosen)
 
     def version(self, name: str) -> int:
         """Newest Delta version of a table."""
@@ -310,16 +302,6 @@ class Lake:
         if declared is None or declared.features is None:
             return False
         return column not in declared.column_names and not column.startswith("Metadata_")
-
-
-def _filter(where: Mapping[str, str] | None) -> pc.Expression | None:
-    import pyarrow.compute as pc
-
-    expression = None
-    for name, value in (where or {}).items():
-        equal = pc.field(name) == pc.scalar(value)
-        expression = equal if expression is None else expression & equal
-    return expression
 
 
 def _check_reading(statements: Sequence[duckdb.Statement]) -> None:
