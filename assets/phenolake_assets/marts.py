@@ -43,7 +43,7 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
         """Reports over all plates, built by dbt and kept as Delta tables."""
         with clear_failures(), tempfile.TemporaryDirectory(prefix="phenolake-") as folder:
             opened = lake.open()
-            scratch = Path(folder) / "marts.duckdb"
+            scratch = Path(folder) / "scratch.duckdb"
             known, errors = screens.open().screens()
             for error in errors:
                 context.log.warning(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import typer
@@ -66,10 +67,10 @@ def _result(lake: Lake) -> str:
     )
     if treated.is_empty() or controls is None:
         return "No treated well has cells."
-    top = treated.row(0, named=True)
+    top: dict[str, Any] = treated.row(0, named=True)
     lost = 100 * (1 - top["cells"] / controls)
     return (
         f"Most toxic: {top['Metadata_Perturbation']} ({top['Metadata_MOA']}) at "
         f"{top['Metadata_Concentration']:g} {top['Metadata_ConcentrationUnit']} leaves {lost:.0f} % fewer cells "
-        f"than the negative controls ({top['cells']:.0f} against {controls:.0f} per well)."
+        f"than the negative controls ({top['cells']:.0f} against {float(controls):.0f} per well)."
     )

@@ -111,9 +111,9 @@ def predict(
         "novelty": model.novelty.score(embedding),
     }
     said = pl.DataFrame(columns)
-    if isinstance(frame, pl.DataFrame):
-        return frame.select(pl.col("^Metadata_.*$")).hstack(said)
-    return said
+    keys = frame.select(pl.col("^Metadata_.*$")) if isinstance(frame, pl.DataFrame) else None
+    # Without a column a frame has no rows either, and can't stand beside what was said.
+    return keys.hstack(said) if keys is not None and keys.width else said
 
 
 def evaluate(model: Model, data: np.ndarray | pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

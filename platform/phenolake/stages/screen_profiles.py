@@ -6,7 +6,7 @@ import polars as pl
 
 from phenolake.correction import correct
 from phenolake.errors import ControlsMissingError
-from phenolake.evaluation import moa_accuracy
+from phenolake.evaluation.mechanism import moa_accuracy
 from phenolake.profiling import consensus, select_features
 from phenolake.stages.profiles import IS_NEGATIVE_CONTROL
 
