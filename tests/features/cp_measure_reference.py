@@ -70,6 +70,21 @@ def _correlation(image, channels, mask):
     measurements = get_correlation_measurements()
     measurements.pop("costes")
     measurements["overlap"] = get_correlation_overlap
+    return _of_pairs(measurements, image, channels, mask)
+
+
+def _costes(image, channels, mask):
+    from functools import partial
+
+    from cp_measure.bulk import get_correlation_measurements
+
+    # The grid on which the image lies, as for integers of its dtype.
+    levels = 65535 if np.unique(image).size > 256 else 255
+    measurement = partial(get_correlation_measurements()["costes"], scale_max=levels)
+    return _of_pairs({"costes": measurement}, image, channels, mask)
+
+
+def _of_pairs(measurements, image, channels, mask):
     columns = {}
     for (i, first), (j, second) in combinations(enumerate(channels), 2):
         for measurement in measurements.values():
@@ -107,6 +122,7 @@ _FAMILIES: dict[str, Callable[..., Columns]] = {
     "Location": _of_channel("intensity", lambda name, channel: f"{name}_{channel}"),
     "Texture": _of_channel("texture", _texture_name),
     "Correlation": _correlation,
+    "Costes": _costes,
     "RadialDistribution": _of_channel("radial_distribution", _radial_name),
     "RadialZernike": _of_channel("radial_zernikes", _radial_name),
     "Granularity": _of_channel("granularity", lambda name, channel: f"{name}_{channel}"),

@@ -6,10 +6,10 @@ placeholder 0, or an angle made of rounding noise.
 
 import numpy as np
 import pytest
-from features.cp_measure_reference import reference_columns
-from features.fields import contiguous, random_image, random_labels
 from scipy import ndimage
 
+from features.cp_measure_reference import reference_columns
+from features.fields import contiguous, random_image, random_labels
 from phenolake.features import measure
 
 pytest.importorskip("cp_measure")
@@ -21,6 +21,7 @@ TOLERANCE = {
     "Location": 1e-6,
     "Neighbors": 1e-6,
     "Correlation": 1e-6,
+    "Costes": 1e-6,
     "Texture": 1e-5,
     "RadialDistribution": 1e-5,
     "Zernike": 1e-5,

@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
-from features.fields import compartments, random_image
 
+from features.fields import compartments, random_image
 from phenolake.features import measure
 
 CHANNELS = ["A", "B"]

@@ -69,7 +69,7 @@ def test_intensity_of_four_pixels():
     image = np.zeros((1, 5, 5))
     image[0, 2, 1:5] = [0.1, 0.4, 0.2, 0.3]
     frame = measure(image, ["A"], {"Cells": labels}, ["Intensity", "Location"])
-    row = {name: value for name, value in frame.row(0, named=True).items()}
+    row = frame.row(0, named=True)
     values = np.array([0.1, 0.2, 0.3, 0.4])
     expected = {
         "IntegratedIntensity": 1.0,

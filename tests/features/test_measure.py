@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
-from features.fields import compartments, random_image
 
+from features.fields import compartments, random_image
 from phenolake.errors import ConfigurationError, MaskShapeError, UnknownNameError
 from phenolake.features import FAMILIES, PRESETS, feature_names, measure
 

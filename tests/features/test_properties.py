@@ -3,12 +3,12 @@
 import numpy as np
 import polars as pl
 import pytest
-from features.fields import compartments, random_image, random_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy import ndimage
 
+from features.fields import compartments, random_image, random_labels
 from phenolake.features import is_position, measure
 from phenolake.features.field import Compartment, Image
 from phenolake.features.objects import Objects

@@ -79,7 +79,7 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     major, minor, eccentricity, orientation = _axes(objects.coordinate_sums, area)
     form_factor = np.full(area.shape, np.nan)
     np.divide(4.0 * np.pi * area, perimeter**2, out=form_factor, where=perimeter > 0)
-    columns = {
+    columns: dict[str, NDArray[np.generic]] = {
         "Area": area,
         "BoundingBoxArea": box_area,
         "BoundingBoxMaximum_X": boxes[:, 3],
@@ -106,7 +106,7 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
         "Perimeter": perimeter,
         "Solidity": area / convex_area,
     }
-    return np.column_stack([columns[name] for name in _MEASURES])
+    return np.column_stack([columns[name].astype(np.float64) for name in _MEASURES])
 
 
 def _axes(sums: NDArray[np.float64], area: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

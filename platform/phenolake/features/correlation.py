@@ -1,6 +1,6 @@
 """Correlation: how the intensities of two channels go together within each object.
 
-Definitions and names as CellProfiler 4 (MeasureColocalization), without Costes.
+Definitions and names as CellProfiler 4 (MeasureColocalization); Costes is a family of its own.
 """
 
 from __future__ import annotations

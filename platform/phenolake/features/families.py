@@ -12,6 +12,7 @@ from phenolake.errors import UnknownNameError
 from phenolake.features import (
     area_shape,
     correlation,
+    costes,
     count,
     granularity,
     intensity,
@@ -44,6 +45,7 @@ FAMILIES: dict[str, Family] = {
     "Location": Family(location.names, location.measure),
     "Texture": Family(texture.names, texture.measure),
     "Correlation": Family(correlation.names, correlation.measure),
+    "Costes": Family(costes.names, costes.measure),
     "RadialDistribution": Family(radial_distribution.names, radial_distribution.measure),
     "RadialZernike": Family(zernike.radial_names, zernike.measure_radial),
     "Granularity": Family(granularity.names, granularity.measure),

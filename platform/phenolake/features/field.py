@@ -46,7 +46,7 @@ class Image:
             return cls(np.ascontiguousarray(pixels), names, 1.0)
         if pixels.dtype.kind not in "iu":
             raise ConfigurationError(f"image must be integer or float, got {pixels.dtype}")
-        return cls(np.ascontiguousarray(pixels), names, float(np.iinfo(pixels.dtype).max))
+        return cls(np.ascontiguousarray(pixels), names, float(np.iinfo(pixels.dtype.name).max))
 
     @cached_property
     def granular_spectra(self) -> list[NDArray[np.float64]]:

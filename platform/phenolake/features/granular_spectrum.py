@@ -26,7 +26,7 @@ def granular_spectrum(channel: NDArray[np.generic], scale: float) -> NDArray[np.
     from phenolake.features.kernels.granularity import component_parents, erode, reconstruct
 
     height, width = sampled_shape(*channel.shape)
-    sampled = channel[: height * _STEP : _STEP, : width * _STEP : _STEP] / np.float64(scale)
+    sampled = channel[: height * _STEP : _STEP, : width * _STEP : _STEP].astype(np.float64) / scale
     mask = np.maximum(sampled - _background(sampled), 0.0)
     spectrum = np.empty((mask.size, SIZES))
     eroded = mask

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from math import comb, factorial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phenolake.features.field import Compartment
 from phenolake.features.naming import FeatureName
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _DEGREE = 9
 _INDICES = tuple((n, m) for n in range(_DEGREE + 1) for m in range(n % 2, n + 1, 2))
@@ -76,18 +80,19 @@ def _moments(compartment: Compartment, weights: NDArray[np.float64]) -> NDArray[
     powers = disk_moments(
         objects.starts, objects.rows, objects.cols, centres, radii, weights, _DEGREE
     )
-    flat = powers.reshape(*powers.shape[:2], -1)
-    coefficients = _coefficients()
-    # A moment without angle is real; + 0j would make the phase of a negative zero jump.
-    return flat @ coefficients.real.T + 1j * (flat @ coefficients.imag.T)
+    # Sparse, and so one object's sums do not depend on how many others there are (BLAS' do).
+    moments = _coefficients() @ powers.reshape(-1, (_DEGREE + 1) ** 2).T
+    return moments.T.reshape(*powers.shape[:2], len(_INDICES))
 
 
 @cache
-def _coefficients() -> NDArray[np.complex128]:
+def _coefficients() -> csr_array:
     """Each Zernike polynomial as a sum of y**p * x**q, complex (30, 100), place 10 * p + q.
 
     The polynomial is R(r**2) * (y + ix)**m with r**2 = x**2 + y**2.
     """
+    from scipy.sparse import csr_array
+
     table = np.zeros((len(_INDICES), _DEGREE + 1, _DEGREE + 1), complex)
     for index, (n, m) in enumerate(_INDICES):
         half = (n - m) // 2
@@ -98,4 +103,4 @@ def _coefficients() -> NDArray[np.complex128]:
                 for j in range(m + 1):
                     p, q = 2 * s + m - j, 2 * (half - k - s) + j
                     table[index, p, q] += radial * comb(half - k, s) * comb(m, j) * 1j**j
-    return table.reshape(len(_INDICES), -1)
+    return csr_array(table.reshape(len(_INDICES), -1))

@@ -208,7 +208,7 @@ def enclosing_circles(
             chord = dy * dy + dx * dx
             smallest, at_s0, at_s1, corner = np.inf, 0.0, 0.0, -1
             for v in range(first, last):
-                if v == s0 or v == s1:
+                if v in (s0, s1):
                     continue
                 vy, vx = np.float64(hull_rows[v]), np.float64(hull_cols[v])
                 y, x = vy - y1, vx - x1

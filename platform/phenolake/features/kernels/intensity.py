@@ -112,7 +112,7 @@ def _median_deviation(ordered: NDArray[np.float64], median: float) -> float:
     place = size * 0.5
     low = min(int(place), size - 1)
     part = place - low
-    split = np.searchsorted(ordered, median)
+    split = int(np.searchsorted(ordered, median))
     at_low = _nearest(ordered, median, split, low)
     at_high = _nearest(ordered, median, split, min(low + 1, size - 1))
     return at_low * (1.0 - part) + at_high * part

@@ -28,10 +28,7 @@ def sort_objects(
     spare = np.empty(largest, np.int32)
     for k in range(starts.shape[0] - 1):
         first, last = starts[k], starts[k + 1]
-        low, high = codes[first], codes[first]
-        for p in range(first, last):
-            low = min(low, codes[p])
-            high = max(high, codes[p])
+        low, high = np.min(codes[first:last]), np.max(codes[first:last])
         if high - low <= 8 * (last - first):
             _count(codes, values, first, last, low, high, table, value_of, ordered, ranks)
         else:
@@ -58,13 +55,13 @@ def _count(
         table[place] += 1
         value_of[place] = values[p]
     at, rank = first, 0
-    for place in range(np.int64(high - low) + 1):
-        count = table[place]
+    for code in range(np.int64(high - low) + 1):
+        count = table[code]
         if count > 0:
-            table[place] = rank
+            table[code] = rank
             rank += 1
             for _ in range(count):
-                ordered[at] = value_of[place]
+                ordered[at] = value_of[code]
                 at += 1
     for p in range(first, last):
         ranks[p] = table[np.int64(codes[p] - low)]

@@ -136,7 +136,7 @@ def _scan_all(
                 n += table[j * span + i]
                 table[j * span + i] = 0
             if n > 0:
-                weight, size = _enter(low + i, low + j, n, single, summed, apart)
+                weight, size = _enter(low + i, low + j, int(n), single, summed, apart)
                 cells += weight
                 squares += weight * np.float64(size) * size
                 terms += weight * _entropy_term(size, entropy_terms)
@@ -170,7 +170,7 @@ def _scan_visited(
         cell = visited[i]
         n = np.int64(table[cell])
         table[cell] = 0
-        weight, size_of = _enter(cell >> 8, cell & 255, n, single, summed, apart)
+        weight, size_of = _enter(cell >> 8, cell & 255, int(n), single, summed, apart)
         cells += weight
         squares += weight * np.float64(size_of) * size_of
         terms += weight * _entropy_term(size_of, entropy_terms)
