@@ -30,4 +30,7 @@ def definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-defs = definitions(Settings())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the definitions of this installation, made when Dagster asks for them, not on import."""
+    return definitions(Settings())

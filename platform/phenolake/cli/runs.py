@@ -97,10 +97,10 @@ class Runner:
 def local_runner(settings: Settings) -> Iterator[Runner]:
     """A runner on this installation's Dagster home."""
     prepare_home(settings)
-    from phenolake.definitions import defs
+    from phenolake.definitions import definitions
 
     with dg.DagsterInstance.from_config(str(settings.dagster_path)) as instance:
-        yield Runner(defs, instance)
+        yield Runner(definitions(settings), instance)
 
 
 def _reason(event: dg.DagsterEvent) -> str:
