@@ -6,7 +6,7 @@ import pytest
 
 from features.fields import compartments, random_image
 from phenolake.errors import ConfigurationError, MaskShapeError, UnknownNameError
-from phenolake.features import FAMILIES, PRESETS, feature_names, measure
+from phenolake.features import FAMILIES, PRESETS, compile_kernels, feature_names, measure
 
 CHANNELS = ["DNA", "ER", "Mito"]
 
@@ -100,6 +100,12 @@ def test_views_measure_as_copies(image, masks):
     assert measure(view, CHANNELS, turned).equals(measure(image, CHANNELS, masks))
 
 
+def test_byte_order_of_image_and_masks_does_not_matter(image, masks):
+    swapped = {name: mask.astype(">i4") for name, mask in masks.items()}
+    frame = measure(image.astype(">u2"), CHANNELS, swapped)
+    assert frame.equals(measure(image, CHANNELS, masks))
+
+
 def test_integers_are_scaled_by_their_type_and_floats_taken_as_they_are(image, masks):
     expected = measure(image, CHANNELS, masks, "full")
     scaled = measure(image / 65535, CHANNELS, masks, "full")
@@ -145,6 +151,17 @@ def test_wrong_input_is_refused_with_the_facts(image, masks, change, error, text
     given = {"image": image, "channels": CHANNELS, "masks": masks, "families": None} | change
     with pytest.raises(error, match=text):
         measure(**given)
+
+
+def test_compiling_ahead_leaves_nothing_to_compile(image, masks):
+    from phenolake.features.kernels.sorting import sort_objects
+    from phenolake.features.kernels.texture import haralick
+
+    compile_kernels()
+    before = len(sort_objects.signatures), len(haralick.signatures)
+    for pixels in (image, image.astype(np.uint8), image / 65535, image.astype(np.float32)):
+        measure(pixels, CHANNELS, masks, "full")
+    assert (len(sort_objects.signatures), len(haralick.signatures)) == before
 
 
 def test_importing_the_package_compiles_nothing(repository):

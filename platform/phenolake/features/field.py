@@ -32,6 +32,8 @@ class Image:
             integer nor float, or a float image holds NaN or infinite values.
         """
         pixels = np.asarray(pixels)
+        # TIFF files may hold the other byte order, which compiled code can't read.
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         names = tuple(channels)
         if pixels.ndim != 3 or pixels.shape[0] != len(names):
             raise ConfigurationError(
