@@ -8,6 +8,7 @@ from phenolake.settings import Settings
 from phenolake_assets.dbt_project import manifest_file
 from phenolake_assets.jobs import JOBS, PLATE_ASSETS, SCREEN_ASSETS
 from phenolake_assets.marts import mart_assets
+from phenolake_assets.quarantine import quarantine
 from phenolake_assets.schedules import SCHEDULES
 from phenolake_assets.sensors import SENSORS
 from phenolake_resources import resources_for
@@ -19,6 +20,7 @@ def definitions(settings: Settings) -> dg.Definitions:
         assets=[
             *PLATE_ASSETS,
             *SCREEN_ASSETS,
+            quarantine,
             mart_assets(manifest_file(settings.home_path / "dbt")),
         ],
         jobs=JOBS,

@@ -1,0 +1,90 @@
+"""An installation of Phenolake in a temporary folder, whose jobs run in the test's process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from phenolake.lake import Lake
+from phenolake.screens.registry import ScreenRegistry
+from phenolake.settings import Settings
+from phenolake.tables import TABLES
+from phenolake_assets.jobs import PLATE_ASSETS, SCREEN_ASSETS, plate_job, screen_job
+from phenolake_assets.partitions import PLATES, SCREENS
+from phenolake_resources import resources_for
+
+#: Which run wrote a row, and when, differ between two runs of equal results.
+OF_THE_RUN = ("run_id", "found_at", "mlflow_run_id")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Settings, lake and Dagster instance of one temporary home."""
+
+    settings: Settings
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.settings.tables_uri)
+
+    def add(self, folder: Path) -> str:
+        """Register a screen and make its partitions; returns its name."""
+        registry = ScreenRegistry(self.settings.home_path / "screens", self.settings.inbox_path)
+        screen = registry.register(folder)
+        keys = [str(plate.key) for plate in screen.plates()]
+        self.instance.add_dynamic_partitions(PLATES, keys)
+        self.instance.add_dynamic_partitions(SCREENS, [screen.config.name])
+        return screen.config.name
+
+    def run(self, job: str, partition: str, only: str | None = None) -> dg.ExecuteInProcessResult:
+        """Run a job for a partition; a failure is in the result, not raised."""
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            asset_selection=[dg.AssetKey(only)] if only else None,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+
+    def run_plate(
+        self, screen: str, plate: str, only: str | None = None
+    ) -> dg.ExecuteInProcessResult:
+        return self.run("plate_job", f"{screen}__{plate}", only)
+
+    def run_screen(self, screen: str, only: str | None = None) -> dg.ExecuteInProcessResult:
+        return self.run("screen_job", screen, only)
+
+
+@contextmanager
+def installation(home: Path, **settings: object) -> Iterator[Installation]:
+    """Open a home; its marts are left out, since dbt has tests of its own."""
+    chosen = Settings(home=home, **{"workers": 1, "segmentation": "classical", **settings})
+    definitions = dg.Definitions(
+        assets=[*PLATE_ASSETS, *SCREEN_ASSETS],
+        jobs=[plate_job, screen_job],
+        resources=resources_for(chosen),
+        executor=dg.in_process_executor,
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Installation(chosen, instance, definitions)
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> str:
+    """The sentence that the first failed step shows, without Dagster's frame around it."""
+    event = next(event for event in result.all_events if event.is_step_failure)
+    data = event.step_failure_data
+    described = data.user_failure_data.description if data.user_failure_data else None
+    return described or data.error.to_string()
+
+
+def contents(lake: Lake, name: str, where: dict[str, str] | None = None) -> pl.DataFrame:
+    """Rows of a table in key order, without what names the run that wrote them."""
+    rows = lake.read(name, where).drop(OF_THE_RUN, strict=False)
+    return rows.sort(TABLES[name].key) if name in TABLES else rows.sort(pl.all())
