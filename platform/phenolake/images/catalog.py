@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import polars as pl
 
-from phenolake.errors import EmptyFolderError, ImageReadError
-from phenolake.images.pixels import Header, file_checksum, read_header
-from phenolake.images.planes import Plane, Problem
+from phenolake.errors import EmptyFolderError
+from phenolake.images.plane_checks import (
+    CheckedPlane,
+    bounded,
+    missing_channels,
+    of_one_kind,
+    placed,
+    plain_role,
+    role_of,
+    short_stacks,
+    with_facts,
+    without_doubles,
+)
+from phenolake.images.planes import PROJECTION_Z, Plane, Problem
 from phenolake.images.readers import detect_reader, reader_named
+from phenolake.images.stage import wells_by_pitch
 from phenolake.screens.config import ScreenConfig
-from phenolake.screens.discover import Plate, Screen
+from phenolake.screens.discover import Plate, Screen, plate_name
 from phenolake.screens.plate_map import read_plate_map
 from phenolake.tables import RAW_IMAGE_CATALOG
+
+__all__ = ["Catalog", "catalogue_plate", "plain_role", "role_of"]
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a plate's folder holds: catalogue rows, and what was refused."""
+    """What a plate's folder holds: catalogue rows, and what was refused.
+
+    `reader` understood the folder; `plate_wells` is the plate's format where metadata or stage
+    positions tell it.
+    """
 
     rows: pl.DataFrame
     problems: list[Problem]
+    reader: str = ""
+    plate_wells: int | None = None
 
 
-def catalogue_plate(screen: Screen, plate: Plate) -> Catalog:
+def catalogue_plate(
+    screen: Screen, plate: Plate, checksum: Literal["full", "none"] | None = None
+) -> Catalog:
     """List every plane of a plate; bad files become problems and everything else goes on.
+
+    Headers are read, pixels are not; with `checksum="full"` (the screen's default) the bytes of
+    every file are read once for their CRC-32.
 
     Returns
     -------
@@ -45,220 +68,93 @@ def catalogue_plate(screen: Screen, plate: Plate) -> Catalog:
     """
     config = screen.config
     name = config.reader or detect_reader(plate.folder, config.pattern).reader
+    reader = reader_named(name, config.pattern)
     problems: list[Problem] = []
-    planes = _placed(reader_named(name, config.pattern).planes(plate.folder), config, problems)
-    planes = _without_doubles(planes, problems)
-    checked = list(_with_headers(planes, problems))
-    checked = _of_one_kind(checked, problems)
+    found = (item for item in reader.planes(plate.folder) if _is_of(item, plate))
+    planes = without_doubles(placed(found, config, problems), problems)
+    checked = list(with_facts(planes, problems, (checksum or config.checksum) == "full"))
+    checked = of_one_kind(checked, problems)
     if not checked and not problems:
         raise EmptyFolderError(plate.folder, f"images known to the {name} reader")
-    problems.extend(_missing_channels(checked, config))
+    roles = config.roles if config.names_channels else tuple(dict.fromkeys(c.role for c in checked))
+    problems.extend(missing_channels(checked, roles))
+    if not any(problem.problem == "missing_plane" for problem in problems):
+        problems.extend(short_stacks(checked))
+    wells = (
+        config.wells or reader.plate_wells(plate.folder) or wells_by_pitch(c.plane for c in checked)
+    )
     rows = _rows(checked, config, plate, name)
     batches = read_plate_map(screen, plate.key, set(rows["Metadata_Well"])).rows
     rows = rows.drop("Metadata_Batch").join(
         batches.select("Metadata_Well", "Metadata_Batch"), on="Metadata_Well", maintain_order="left"
     )
-    return Catalog(rows.select(RAW_IMAGE_CATALOG.column_names), problems)
+    return Catalog(rows.select(RAW_IMAGE_CATALOG.column_names), bounded(problems), name, wells)
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    plane: Plane
-    role: str
-    header: Header
-    bytes: int
-    checksum: str
-
-
-def role_of(acquired: str, config: ScreenConfig) -> str | None:
-    """The role of a channel as acquired: mapped in `channels`, a role's own name, or a synonym."""
-    if config.channels:
-        return config.channels.get(acquired)
-    for role in config.roles:
-        if role.casefold() == acquired.casefold():
-            return role
-    words = acquired.casefold()
-    return next((role for word, role in config.assay.synonyms.items() if word in words), None)
-
-
-def _placed(
-    found: Iterable[Plane | Problem], config: ScreenConfig, problems: list[Problem]
-) -> list[tuple[Plane, str]]:
-    """Planes with a role and a well on the plate."""
-    unknown: Counter[str] = Counter()
-    placed = []
-    for item in found:
-        if isinstance(item, Problem):
-            problems.append(item)
-            continue
-        role = role_of(item.channel, config)
-        if role is None:
-            unknown[item.channel] += 1
-        elif config.wells is not None and not item.well.fits(config.wells):
-            problems.append(
-                Problem(
-                    "well_outside_plate",
-                    "Correct the file name or `wells` in screen.yaml.",
-                    uri=str(item.path),
-                    well=item.well.name,
-                    site=item.site,
-                    channel=role,
-                    expected=f"a well of a {config.wells}-well plate",
-                    got=item.well.name,
-                )
-            )
-        else:
-            placed.append((item, role))
-    problems.extend(
-        Problem(
-            "unknown_channel",
-            "Map it to a role under `channels` in screen.yaml, or choose another preset.",
-            channel=channel,
-            expected=f"one of {', '.join(config.channels or config.roles)}",
-            got=f"{channel!r} in {count} planes",
-        )
-        for channel, count in sorted(unknown.items())
-    )
-    return placed
-
-
-def _without_doubles(
-    planes: list[tuple[Plane, str]], problems: list[Problem]
-) -> list[tuple[Plane, str]]:
-    """The first plane, in path order, of those that claim one place."""
-    first: dict[tuple[Any, ...], Plane] = {}
-    kept = []
-    for plane, role in planes:
-        place = (plane.well, plane.site, role, plane.z, plane.t)
-        holder = first.setdefault(place, plane)
-        if holder is plane:
-            kept.append((plane, role))
-            continue
-        problems.append(
-            Problem(
-                "duplicate_plane",
-                "Remove one of the two files; the first by name was used.",
-                uri=str(plane.path),
-                well=plane.well.name,
-                site=plane.site,
-                channel=role,
-                expected=f"one file for the plane, which {holder.path.name} is",
-                got=plane.path.name,
-            )
-        )
-    return kept
-
-
-def _with_headers(planes: list[tuple[Plane, str]], problems: list[Problem]) -> Iterator[_Checked]:
-    """Planes whose file has a readable header; each file is opened once."""
-    files = list(dict.fromkeys(plane.path for plane, _ in planes))
-    # Files wait for the disk, not for Python: threads overlap them.
-    with ThreadPoolExecutor(8) as pool:
-        facts = dict(zip(files, pool.map(_file_facts, files), strict=True))
-    for plane, role in planes:
-        fact = facts[plane.path]
-        pages = fact[0].pages if not isinstance(fact, ImageReadError) else 0
-        if isinstance(fact, ImageReadError) or plane.index_in_file >= pages:
-            reason = fact.reason if isinstance(fact, ImageReadError) else f"{pages} planes"
-            problems.append(
-                Problem(
-                    "unreadable_image",
-                    "Copy the file again from the microscope; the site waits for it.",
-                    uri=str(plane.path),
-                    well=plane.well.name,
-                    site=plane.site,
-                    channel=role,
-                    expected=f"a readable image with plane {plane.index_in_file}",
-                    got=reason,
-                )
-            )
-        else:
-            yield _Checked(plane, role, *fact)
-
-
-def _file_facts(path: Any) -> tuple[Header, int, str] | ImageReadError:
-    try:
-        return read_header(path), path.stat().st_size, file_checksum(path)
-    except ImageReadError as error:
-        return error
-    except OSError as error:
-        return ImageReadError(str(path), str(error))
-
-
-def _of_one_kind(planes: list[_Checked], problems: list[Problem]) -> list[_Checked]:
-    """Planes with the shape and pixel type that most of the plate has."""
-    kinds = Counter((p.header.height, p.header.width, p.header.dtype) for p in planes)
-    if len(kinds) <= 1:
-        return planes
-    usual = kinds.most_common(1)[0][0]
-    kept = []
-    for p in planes:
-        kind = (p.header.height, p.header.width, p.header.dtype)
-        if kind == usual:
-            kept.append(p)
-            continue
-        problems.append(
-            Problem(
-                "unexpected_size" if kind[:2] != usual[:2] else "unexpected_dtype",
-                "Acquire or export the site with the settings of the others.",
-                uri=str(p.plane.path),
-                well=p.plane.well.name,
-                site=p.plane.site,
-                channel=p.role,
-                expected="{} x {} {}".format(*usual),
-                got="{} x {} {}".format(*kind),
-            )
-        )
-    return kept
-
-
-def _missing_channels(planes: list[_Checked], config: ScreenConfig) -> Iterator[Problem]:
-    """One problem for each site and role without a plane."""
-    present: dict[tuple[Any, int], set[str]] = {}
-    for p in planes:
-        present.setdefault((p.plane.well, p.plane.site), set()).add(p.role)
-    for (well, site), roles in sorted(present.items()):
-        for role in config.roles:
-            if role not in roles:
-                yield Problem(
-                    "missing_channel",
-                    "Copy the missing file; the site is left out until then.",
-                    well=well.name,
-                    site=site,
-                    channel=role,
-                    expected=f"channels {', '.join(config.roles)}",
-                    got=f"only {', '.join(r for r in config.roles if r in roles)}",
-                )
+def _is_of(item: Plane | Problem, plate: Plate) -> bool:
+    """Whether an item belongs to this plate; one folder may hold several."""
+    named = getattr(item, "plate", None)
+    return named is None or not plate.shares_folder or plate_name(named) == plate.key.plate
 
 
 def _rows(
-    planes: list[_Checked], config: ScreenConfig, plate: Plate, reader: str
+    planes: Sequence[CheckedPlane], config: ScreenConfig, plate: Plate, reader: str
 ) -> pl.DataFrame:
-    records = [
-        {
-            "Metadata_Screen": plate.key.screen,
-            "Metadata_Plate": plate.key.plate,
-            "Metadata_Well": p.plane.well.name,
-            "Metadata_Site": p.plane.site,
-            "channel": p.role,
-            "channel_name": p.plane.channel,
-            "z": p.plane.z,
-            "t": p.plane.t,
-            "uri": str(p.plane.path),
-            "index_in_file": p.plane.index_in_file,
-            "height": p.header.height,
-            "width": p.header.width,
-            "dtype": p.header.dtype,
-            "pixel_size_um": p.plane.pixel_size_um or config.pixel_size_um,
-            "bytes": p.bytes,
-            "checksum": p.checksum,
-            "acquired_at": p.plane.acquired_at,
-            "instrument": p.plane.instrument,
-            "source_format": reader,
-        }
-        for p in sorted(
-            planes, key=lambda p: (p.plane.well, p.plane.site, p.role, p.plane.t, p.plane.z)
-        )
-    ]
+    """Catalogue rows in well, site, channel, time and z order; z and t count from the smallest."""
+    ordered = sorted(
+        planes,
+        key=lambda c: (
+            c.plane.well.row,
+            c.plane.well.column,
+            c.plane.site,
+            c.role,
+            c.plane.t,
+            c.plane.z,
+        ),
+    )
+    first_z = min((c.plane.z for c in ordered if c.plane.z != PROJECTION_Z), default=0)
+    first_t = min((c.plane.t for c in ordered), default=0)
+    here = [c.plane for c in ordered]
+    headers = [c.facts.header for c in ordered]
+    columns: dict[str, list[object] | pl.Expr | str | None] = {
+        "Metadata_Well": [p.well.name for p in here],
+        "Metadata_Site": [p.site for p in here],
+        "channel": [c.role for c in ordered],
+        "channel_name": [p.channel for p in here],
+        "z": [p.z if p.z == PROJECTION_Z else p.z - first_z for p in here],
+        "t": [p.t - first_t for p in here],
+        "uri": [str(p.path) for p in here],
+        "index_in_file": [p.index_in_file for p in here],
+        "height": [h.height for h in headers],
+        "width": [h.width for h in headers],
+        "dtype": [h.dtype for h in headers],
+        "pixel_size_um": [p.pixel_size_um or config.pixel_size_um for p in here],
+        "projection": [p.projection for p in here],
+        "z_step_um": [p.z_step_um for p in here],
+        "excitation_nm": [p.excitation_nm for p in here],
+        "emission_nm": [p.emission_nm for p in here],
+        "exposure_ms": [p.exposure_ms for p in here],
+        "stage_x_um": [p.stage_x_um for p in here],
+        "stage_y_um": [p.stage_y_um for p in here],
+        "stage_z_um": [p.stage_z_um for p in here],
+        "bytes": [c.facts.bytes for c in ordered],
+        "checksum": [c.checksum for c in ordered],
+        "acquired_at": [p.acquired_at for p in here],
+        "instrument": [p.instrument for p in here],
+    }
     empty = pl.DataFrame(RAW_IMAGE_CATALOG.arrow_schema().empty_table())
-    return pl.DataFrame(records, schema=empty.schema)
+    table = pl.DataFrame(columns, schema_overrides={n: empty.schema[n] for n in columns})
+    return _with_z_steps(table).with_columns(
+        pl.lit(plate.key.screen).alias("Metadata_Screen"),
+        pl.lit(plate.key.plate).alias("Metadata_Plate"),
+        pl.lit(None, pl.String).alias("Metadata_Batch"),
+        pl.lit(reader).alias("source_format"),
+    )
+
+
+def _with_z_steps(table: pl.DataFrame) -> pl.DataFrame:
+    """Z steps from heights where the metadata give none: the median step of a stack, in um."""
+    stack = ["Metadata_Well", "Metadata_Site", "channel", "t"]
+    heights = pl.when(pl.col("z") != PROJECTION_Z).then(pl.col("stage_z_um"))
+    step = heights.diff().abs().median().over(stack)
+    return table.with_columns(pl.coalesce("z_step_um", pl.when(step > 0).then(step)))

@@ -1,38 +1,85 @@
-"""Read image headers and pixels: TIFF by tifffile, PNG by imagecodecs.
+"""Read image headers and pixels: TIFF, PNG, Cellomics .c01 and planes of OME-Zarr arrays.
 
 A header is checked against the file's length, so that a truncated copy is found without decoding.
 """
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass
+import os
+import struct
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from phenolake.errors import ImageReadError
+from phenolake.images.c01 import is_c01, read_c01, read_c01_facts
+from phenolake.images.tiff_header import MAX_PLANE_BYTES, Header, TiffFacts, parse_tiff
 
-IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".png"})
+IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".png", ".c01", ".stk"})
 
-#: A plane that would need more memory than this is refused, whatever its header says.
-MAX_PLANE_BYTES = 4 * 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Shape and pixel type of every plane in a file."""
-
-    pages: int
-    height: int
-    width: int
-    dtype: str
+_CHUNK = 1 << 20
+#: PNG colour type -> samples per pixel; a palette is decoded to three colours.
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
 def is_image(path: Path) -> bool:
     """Tell by its name whether a file may be an image."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(("_", "."))
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What is known of an image file without its pixels; `checksum` only where it was asked for."""
+
+    header: Header
+    bytes: int
+    checksum: str | None = None
+    description: str = ""
+    is_metamorph: bool = False
+    pixel_size_um: float | None = None
+
+    def without_description(self) -> FileFacts:
+        """The same facts in little memory."""
+        return replace(self, description="")
+
+
+def read_facts(path: Path, checksum: bool = False) -> FileFacts:
+    """Header, length and description of an image file, and the CRC-32 of its bytes if asked.
+
+    Raises
+    ------
+    ImageReadError
+        If the file is empty, truncated, missing or of an unknown kind.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            size = os.fstat(descriptor).st_size
+            if size == 0:
+                raise ImageReadError(str(path), "the file is empty")
+            pixel_size, description, metamorph = None, "", False
+            suffix = path.suffix.lower()
+            if suffix == ".png":
+                header = _png_header(descriptor, size)
+            elif suffix == ".c01":
+                facts = read_c01_facts(path)
+                header, pixel_size = facts.header, facts.pixel_size_um
+            else:
+                tiff = parse_tiff(descriptor, size) or _tiff_facts(path, size)
+                header, description, metamorph = tiff.header, tiff.description, tiff.is_metamorph
+            value = _crc32(descriptor) if checksum else None
+        finally:
+            os.close(descriptor)
+    except ImageReadError:
+        raise
+    except Exception as error:  # decoders raise almost anything on damaged files
+        raise ImageReadError(
+            str(path), f"not readable as an image: {_first_line(error)}"
+        ) from error
+    return FileFacts(header, size, value, description, metamorph, pixel_size)
 
 
 def read_header(path: Path) -> Header:
@@ -41,40 +88,32 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     ImageReadError
-        If the file is empty, truncated, of an unknown kind, or no single-channel image.
+        If the file is empty, truncated, missing or of an unknown kind.
     """
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise ImageReadError(str(path), "the file is empty")
-        if path.suffix.lower() == ".png":
-            plane = _read_png(path)
-            return Header(1, plane.shape[0], plane.shape[1], str(plane.dtype))
-        return _read_tiff_header(path, size)
-    except ImageReadError:
-        raise
-    except Exception as error:  # decoders raise almost anything on damaged files
-        raise ImageReadError(str(path), f"not readable as an image: {_first_line(error)}") from error
+    return read_facts(path).header
 
 
 def read_plane(path: Path, index: int = 0) -> np.ndarray:
-    """Pixels of one plane, shape (y, x), dtype as stored.
+    """Pixels of one plane, shape (y, x), dtype as stored; colours become their luminance.
 
     Raises
     ------
     ImageReadError
         If the file can't be decoded or has no such plane.
-    """
-    import tifffile
 
+    References
+    ----------
+    Luminance: ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, rounded for integer pixels.
+    """
     try:
         if path.suffix.lower() == ".png":
-            return _read_png(path)
-        with tifffile.TiffFile(path) as tiff:
-            page: Any = tiff.pages[index]
-            if page.nbytes > MAX_PLANE_BYTES:
-                raise ImageReadError(str(path), f"a plane of {page.nbytes:,} bytes is too large")
-            plane = page.asarray()
+            plane = _read_png(path)
+        elif is_c01(path):
+            plane = read_c01(path)
+        elif path.is_dir():
+            plane = _read_zarr(path, index)
+        else:
+            plane = _read_tiff(path, index)
     except ImageReadError:
         raise
     except Exception as error:  # decoders raise almost anything on damaged files
@@ -84,44 +123,115 @@ def read_plane(path: Path, index: int = 0) -> np.ndarray:
 
 def file_checksum(path: Path) -> str:
     """CRC-32 of the file's bytes, as `crc32:<8 hex digits>`."""
-    value = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            value = zlib.crc32(chunk, value)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        return _crc32(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _crc32(descriptor: int) -> str:
+    # zlib-ng's CRC uses the processor's carry-less multiply: reading is what takes the time.
+    from imagecodecs import zlibng_crc32
+
+    value, offset, size = 0, 0, os.fstat(descriptor).st_size
+    while chunk := os.pread(descriptor, min(_CHUNK, size - offset), offset):
+        value = zlibng_crc32(chunk, value)
+        offset += len(chunk)
     return f"crc32:{value:08x}"
 
 
-def _read_tiff_header(path: Path, size: int) -> Header:
+def _tiff_facts(path: Path, size: int) -> TiffFacts:
+    """The facts of a TIFF kind that our own header reader leaves to tifffile."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
         first: Any = tiff.pages[0]
         ends = [
-            offset + count for offset, count in zip(first.dataoffsets, first.databytecounts, strict=True)
+            offset + count
+            for offset, count in zip(first.dataoffsets, first.databytecounts, strict=True)
         ]
-        if ends and max(ends) > size:
+        if not ends or first.dtype is None:
+            raise ImageReadError(str(path), "the header does not say where the pixels are")
+        if max(ends) > size:
             raise ImageReadError(
-                str(path), f"truncated: the header asks for {max(ends):,} bytes, the file has {size:,}"
+                str(path),
+                f"truncated: the header asks for {max(ends):,} bytes, the file has {size:,}",
             )
         if first.nbytes > MAX_PLANE_BYTES:
             raise ImageReadError(str(path), f"a plane of {first.nbytes:,} bytes is too large")
-        if first.samplesperpixel != 1:
-            raise ImageReadError(str(path), f"expected one sample per pixel, got {first.samplesperpixel}")
-        return Header(len(tiff.pages), first.imagelength, first.imagewidth, str(np.dtype(first.dtype)))
+        pages = max(len(tiff.pages), _stacked_planes(tiff, first))
+        dtype = str(np.dtype(first.dtype))
+        header = Header(pages, first.imagelength, first.imagewidth, dtype, first.samplesperpixel)
+        return TiffFacts(header, first.description or "", tiff.is_stk)
+
+
+def _stacked_planes(tiff: Any, first: Any) -> int:
+    """Planes behind the one page of a MetaMorph or ImageJ stack, if they lie in the file."""
+    if len(tiff.pages) > 1 or not (tiff.is_stk or tiff.is_imagej):
+        return 1
+    series = tiff.series[0]
+    if series.dataoffset is None or series.dataoffset + series.nbytes > tiff.filehandle.size:
+        return 1
+    return int(series.nbytes // first.nbytes)
+
+
+def _read_tiff(path: Path, index: int) -> np.ndarray:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        first: Any = tiff.pages[0]
+        if index >= len(tiff.pages) and index < _stacked_planes(tiff, first):
+            offset = tiff.series[0].dataoffset + index * first.nbytes
+            dtype = np.dtype(first.dtype).newbyteorder(tiff.byteorder)
+            flat = np.fromfile(path, dtype, first.imagelength * first.imagewidth, offset=offset)
+            return flat.reshape(first.imagelength, first.imagewidth).astype(first.dtype)
+        page: Any = tiff.pages[index]
+        if page.nbytes > MAX_PLANE_BYTES:
+            raise ImageReadError(str(path), f"a plane of {page.nbytes:,} bytes is too large")
+        return page.asarray()
+
+
+def _read_zarr(path: Path, index: int) -> np.ndarray:
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array: Any = zarr.open_array(path, mode="r")
+    height, width = array.shape[-2:]
+    if height * width * array.dtype.itemsize > MAX_PLANE_BYTES:
+        raise ImageReadError(str(path), f"a plane of {height:,} x {width:,} pixels is too large")
+    return np.asarray(array[np.unravel_index(index, array.shape[:-2]) if array.ndim > 2 else ...])
+
+
+def _png_header(descriptor: int, size: int) -> Header:
+    head = os.pread(descriptor, 33, 0)
+    if len(head) < 33 or head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
+        raise ValueError("no PNG header")
+    width, height, depth, colour = struct.unpack(">IIBB", head[16:26])
+    if b"IEND" not in os.pread(descriptor, 64, max(0, size - 64)):
+        raise ValueError("truncated: the end mark is missing")
+    if colour not in _PNG_SAMPLES or depth > 16 or not 0 < width * height * 2 <= MAX_PLANE_BYTES:
+        raise ValueError(f"a plane of {height:,} x {width:,} pixels, colour type {colour}")
+    return Header(1, height, width, "uint16" if depth == 16 else "uint8", _PNG_SAMPLES[colour])
 
 
 def _read_png(path: Path) -> np.ndarray:
     import imagecodecs
 
-    return _grey(imagecodecs.png_decode(path.read_bytes()), path)
+    return imagecodecs.png_decode(path.read_bytes())
 
 
 def _grey(plane: np.ndarray, path: Path) -> np.ndarray:
     if plane.ndim == 2:
         return plane
-    if plane.ndim == 3 and plane.shape[2] in (3, 4) and (plane[..., :1] == plane[..., :3]).all():
+    if plane.ndim != 3 or plane.shape[2] not in (3, 4):
+        raise ImageReadError(str(path), f"expected an image (y, x), got shape {plane.shape}")
+    if (plane[..., :1] == plane[..., :3]).all():
         return plane[..., 0]  # grey stored as three equal colours
-    raise ImageReadError(str(path), f"expected a grey image (y, x), got shape {plane.shape}")
+    luminance = plane[..., :3].astype(np.float64) @ (0.299, 0.587, 0.114)
+    whole = np.issubdtype(plane.dtype, np.integer)
+    return (np.rint(luminance) if whole else luminance).astype(plane.dtype)
 
 
 def _first_line(error: Exception) -> str:

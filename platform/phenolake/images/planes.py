@@ -13,11 +13,19 @@ from typing import Any
 import polars as pl
 
 from phenolake.identity import PlateKey, Well
+from phenolake.images.pixels import FileFacts
+
+#: z of a projection that the instrument made beside the planes of its stack.
+PROJECTION_Z = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One image plane: where it lies on the plate and in which file. Counts from 0: z, t, index."""
+    """One image plane: where it lies on the plate and in which file. Counts from 0: z, t, index.
+
+    `projection` names how the instrument projected a stack to this plane; `facts` are given where
+    the reader had to open the file anyway; `plate` where one folder holds several plates.
+    """
 
     path: Path
     well: Well
@@ -29,6 +37,16 @@ class Plane:
     pixel_size_um: float | None = None
     acquired_at: datetime | None = None
     instrument: str | None = None
+    excitation_nm: float | None = None
+    emission_nm: float | None = None
+    exposure_ms: float | None = None
+    stage_x_um: float | None = None
+    stage_y_um: float | None = None
+    stage_z_um: float | None = None
+    z_step_um: float | None = None
+    projection: str | None = None
+    plate: str | None = None
+    facts: FileFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +79,9 @@ class Problem:
         return f"{self.problem.replace('_', ' ')} ({place}){': ' + reason if reason else ''}. {self.advice}"
 
 
-def quarantine_rows(problems: list[Problem], key: PlateKey, stage: str, run_id: str) -> pl.DataFrame:
+def quarantine_rows(
+    problems: list[Problem], key: PlateKey, stage: str, run_id: str
+) -> pl.DataFrame:
     """Problems as rows of the `quarantine` table, numbered in the order given."""
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = [

@@ -11,12 +11,19 @@ import polars as pl
 
 from phenolake.errors import ImageReadError
 from phenolake.images.pixels import read_plane
-from phenolake.images.planes import Problem
+from phenolake.images.planes import PROJECTION_Z, Problem
+from phenolake.images.projection import project
+from phenolake.screens.config import ScreenConfig
+
+Stack = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One field of view: its key, and for each channel role the planes of its z stack."""
+    """One field of view: its key, and for each channel role the planes of its z stack.
+
+    `projections` says for each role how the stack becomes one plane; `maximum` if it is empty.
+    """
 
     screen: str
     batch: str | None
@@ -24,7 +31,9 @@ class Site:
     well: str
     site: int
     channels: tuple[str, ...]
-    planes: tuple[tuple[tuple[str, int], ...], ...]
+    planes: tuple[Stack, ...]
+    projections: tuple[str, ...] = ()
+    t: int = 0
 
     @property
     def keys(self) -> dict[str, object]:
@@ -38,24 +47,43 @@ class Site:
         }
 
 
-def complete_sites(catalog: pl.DataFrame, roles: Sequence[str]) -> list[Site]:
-    """Sites of a plate's catalogue that have every role, in well and site order.
+def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) -> list[Site]:
+    """Sites of a plate's catalogue that have every role, in well, site and time order.
 
-    Of a time series the first time point is taken; all planes of a z stack are kept.
+    Given a screen's configuration, its roles, projections and time points are used; given roles
+    alone, stacks are projected by maximum and of a time series the first time point is taken.
+    With `time_points: all`, site n of time point t becomes site t * s + n, s being the power of
+    ten above the largest site number, so that every row downstream has its own key.
     """
     if catalog.is_empty():
         return []
-    first_time = catalog.filter(pl.col("t") == pl.col("t").min())
+    config = screen if isinstance(screen, ScreenConfig) else None
+    roles = config.roles if config else tuple(screen)  # type: ignore[arg-type]
+    projections = tuple(config.projection_of(role) if config else "maximum" for role in roles)
+    chosen = _at_time_points(catalog, config.time_points if config else "first")
+    stride = 10 ** len(str(catalog["Metadata_Site"].max()))
+    keys = [
+        "Metadata_Screen",
+        "Metadata_Batch",
+        "Metadata_Plate",
+        "Metadata_Well",
+        "Metadata_Site",
+        "t",
+    ]
+    for name in ("projection",):  # catalogues of the first version lack it
+        if name not in chosen.columns:
+            chosen = chosen.with_columns(pl.lit(None, pl.String).alias(name))
+    grouped = chosen.sort(*keys[2:], "channel", "z").group_by(keys, maintain_order=True)
     sites = []
-    keys = ["Metadata_Screen", "Metadata_Batch", "Metadata_Plate", "Metadata_Well", "Metadata_Site"]
-    grouped = first_time.sort(*keys[2:], "channel", "z").group_by(keys, maintain_order=True)
-    for key, planes in grouped:
-        by_role: dict[str, list[tuple[str, int]]] = {}
-        for role, uri, index in planes.select("channel", "uri", "index_in_file").iter_rows():
-            by_role.setdefault(role, []).append((uri, index))
+    for (*place, site, t), planes in grouped:
+        by_role: dict[str, list[tuple[int, str | None, str, int]]] = {}
+        columns = ("channel", "z", "projection", "uri", "index_in_file")
+        for role, *plane in planes.select(columns).iter_rows():
+            by_role.setdefault(role, []).append(tuple(plane))  # type: ignore[arg-type]
         if all(role in by_role for role in roles):
-            stacks = tuple(tuple(by_role[role]) for role in roles)
-            sites.append(Site(*key, channels=tuple(roles), planes=stacks))
+            stacks = tuple(_stack(by_role[r], p) for r, p in zip(roles, projections, strict=True))
+            number = site if config is None or config.time_points != "all" else t * stride + site
+            sites.append(Site(*place, number, tuple(roles), stacks, projections, t))
     return sites
 
 
@@ -63,7 +91,8 @@ def read_site(site: Site, illumination: Mapping[str, np.ndarray] | None = None) 
     """Pixels of a site, float32 (channel, y, x), 0 to 1 for integer images.
 
     Integer pixels are divided by the largest value of their type, as CellProfiler does; a z stack
-    becomes its maximum projection; each channel is divided by its illumination function.
+    becomes one plane by the channel's projection; each channel is divided by its illumination
+    function.
 
     Raises
     ------
@@ -71,14 +100,38 @@ def read_site(site: Site, illumination: Mapping[str, np.ndarray] | None = None) 
         If a plane can't be decoded, or planes or the illumination function differ in shape.
     """
     image: list[np.ndarray] = []
-    for channel, stack in zip(site.channels, site.planes, strict=True):
-        plane = _scaled(np.maximum.reduce([read_plane(Path(uri), index) for uri, index in stack]))
+    projections = site.projections or ("maximum",) * len(site.channels)
+    for channel, stack, projection in zip(site.channels, site.planes, projections, strict=True):
+        planes = (read_plane(Path(uri), index) for uri, index in stack)
+        plane = _scaled(project(planes, projection, stack[0][0]))
         function = (illumination or {}).get(channel)
         for other in (*image[:1], *((function,) if function is not None else ())):
             if other.shape != plane.shape:
-                raise ImageReadError(stack[0][0], f"expected shape {other.shape}, got {plane.shape}")
+                raise ImageReadError(
+                    stack[0][0], f"expected shape {other.shape}, got {plane.shape}"
+                )
         image.append(plane if function is None else plane / function)
     return np.stack(image)
+
+
+def _at_time_points(catalog: pl.DataFrame, chosen: str | int) -> pl.DataFrame:
+    if chosen == "all":
+        return catalog
+    return catalog.filter(pl.col("t") == (pl.col("t").min() if chosen == "first" else chosen))
+
+
+def _stack(planes: list[tuple[int, str | None, str, int]], projection: str) -> Stack:
+    """The planes to project: those of the stack, or the instrument's own projection.
+
+    Its maximum stands for the stack's, and any projection of its for a stack that is not there.
+    """
+    acquired = tuple(
+        (uri, index) for z, made, uri, index in planes if made is None and z != PROJECTION_Z
+    )
+    ready = [(uri, index) for _, made, uri, index in planes if made == "maximum"]
+    if ready and (projection == "maximum" or not acquired):
+        return (ready[0],)
+    return acquired or (planes[0][2:],)
 
 
 def undecodable(site: Site, error: ImageReadError) -> Problem:

@@ -13,6 +13,7 @@ from phenolake.identity import checked_name
 from phenolake.screens.presets import PRESETS, Preset
 
 ControlType = Literal["negcon", "poscon", "trt", "empty"]
+Projection = Literal["maximum", "mean", "best_focus"]
 
 
 class _Section(BaseModel):
@@ -46,7 +47,11 @@ class ScreenConfig(_Section):
 
     name: str = Field(description="name of the screen; default: the folder's name")
     preset: str = Field("cell_painting", description="assay preset that gives the defaults below")
-    reader: str | None = Field(None, description="filename_pattern or ome_tiff; detected if empty")
+    reader: str | None = Field(
+        None,
+        description="operetta, cellvoyager, imagexpress, ome_zarr, load_data, ome_tiff, metamorph, "
+        "cellomics or filename_pattern; detected if empty",
+    )
     pattern: str | None = Field(
         None,
         description="regular expression over the path below the plate's folder, with named groups "
@@ -64,6 +69,18 @@ class ScreenConfig(_Section):
     )
     channels: dict[str, str] = Field(
         default_factory=dict, description="channel as acquired -> role; default: recognised by name"
+    )
+    projection: Projection | dict[str, Projection] = Field(
+        "maximum", description="how a z stack becomes one plane, for all channels or by role"
+    )
+    time_points: Literal["first", "all"] | int = Field(
+        "first",
+        description="time point to analyse, counted from 0, or all: then site n of time point t is site "
+        "t * s + n, s being the power of ten above the largest site number",
+    )
+    checksum: Literal["full", "none"] = Field(
+        "full",
+        description="full: CRC-32 of every image file; none: sizes only, and no pixel is read",
     )
     nuclei_channel: str | None = Field(None, description="role that shows nuclei")
     cell_channel: str | None = Field(None, description="role that shows cell bodies")
@@ -106,6 +123,17 @@ class ScreenConfig(_Section):
     def roles(self) -> tuple[str, ...]:
         """Channel roles of the screen: those mapped in `channels`, else the preset's."""
         return tuple(dict.fromkeys(self.channels.values())) or self.assay.roles
+
+    @property
+    def names_channels(self) -> bool:
+        """Whether the screen was described: channels mapped, or a preset chosen."""
+        return bool(self.channels) or "preset" in self.model_fields_set
+
+    def projection_of(self, role: str) -> Projection:
+        """How z stacks of a channel become one plane."""
+        if isinstance(self.projection, str):
+            return self.projection
+        return self.projection.get(role, "maximum")
 
     @property
     def nuclei_role(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from phenolake.errors import ConfigurationError, EmptyFolderError
 from phenolake.identity import PlateKey, checked_name
 from phenolake.images.readers.base import image_files
 from phenolake.screens.config import ScreenConfig, load_screen_config
+from phenolake.screens.plate_folders import FoundPlate, find_plates, newest_change
 
 SCREEN_FILE = "screen.yaml"
 
@@ -38,28 +40,34 @@ class Screen:
         folder = folder.expanduser().resolve()
         if not folder.is_dir():
             raise EmptyFolderError(folder, "a folder of this name")
-        config = load_screen_config(config_file or folder / SCREEN_FILE, name or folder.name)
+        config = load_screen_config(
+            config_file or folder / SCREEN_FILE, name or plate_name(folder.name)
+        )
         if name is not None and config.name != name:
             config = config.model_copy(update={"name": checked_name("screen", name)})
         return cls(folder, config)
 
     def plates(self) -> list[Plate]:
-        """Plates of the screen by name: one folder each, or the one that `images` names."""
+        """Plates of the screen by name.
+
+        The one that `images` names; or the folder itself where it is one plate to a reader; or the
+        folders below it, each of which may hold several.
+        """
+        whole = self.config.plate or self.config.name
         if self.config.images is not None:
             folder = inside(self.folder, self.config.images)
-            return [Plate(PlateKey(self.config.name, self.config.plate or self.config.name), folder)]
-        folders = [
-            entry
-            for entry in sorted(self.folder.iterdir())
-            if entry.is_dir() and not entry.name.startswith(("_", "."))
-        ]
-        with_images = [folder for folder in folders if next(image_files(folder), None) is not None]
-        if not with_images and next(image_files(self.folder), None) is not None:
-            return [Plate(PlateKey(self.config.name, self.config.plate or self.config.name), self.folder)]
-        return [
-            Plate(PlateKey(self.config.name, checked_name("plate", folder.name)), folder)
-            for folder in with_images
-        ]
+            return [Plate(PlateKey(self.config.name, whole), folder)]
+        taken: dict[str, int] = {}
+        plates = []
+        for found in find_plates(self.folder, whole):
+            name = plate_name(found.name)
+            # Two folders may differ only in signs that a plate's name can't have.
+            taken[name] = taken.get(name, 0) + 1
+            name = name if taken[name] == 1 else f"{name}-{taken[name]}"
+            plates.append(
+                Plate(PlateKey(self.config.name, name), found.folder, found.shares_folder)
+            )
+        return sorted(plates, key=lambda plate: plate.key)
 
     def plate(self, name: str) -> Plate:
         """The plate of that name.
@@ -72,22 +80,34 @@ class Screen:
         for plate in self.plates():
             if plate.key.plate == name:
                 return plate
-        raise EmptyFolderError(self.folder / name, f"a plate {name!r} of screen {self.config.name!r}")
+        raise EmptyFolderError(
+            self.folder / name, f"a plate {name!r} of screen {self.config.name!r}"
+        )
 
 
 @dataclass(frozen=True)
 class Plate:
-    """One plate's folder."""
+    """One plate's folder; `shares_folder` where the folder's metadata name several plates."""
 
     key: PlateKey
     folder: Path
+    shares_folder: bool = False
 
     def is_complete(self, quiet_time_s: float) -> bool:
         """Tell whether the copy is finished: marked so, or unchanged for `quiet_time_s` seconds."""
         if (self.folder / COMPLETE_MARK).exists():
             return True
-        newest = max((path.stat().st_mtime for path in image_files(self.folder)), default=time.time())
-        return time.time() - newest >= quiet_time_s
+        times = [path.stat().st_mtime for path in image_files(self.folder)] or newest_change(
+            self.folder
+        )
+        return time.time() - max(times, default=time.time()) >= quiet_time_s
+
+
+def plate_name(text: str) -> str:
+    """A plate's name from a folder's or an index's: what a key can't hold becomes `-` or `_`."""
+    clean = "".join(c if c.isprintable() and c not in "/\\\"'" else "-" for c in text)
+    clean = re.sub("__+", "_", clean).strip().lstrip("._ ")[:128].strip()
+    return clean or "plate"
 
 
 def inside(root: Path, relative: str) -> Path:
@@ -96,3 +116,6 @@ def inside(root: Path, relative: str) -> Path:
     if not path.is_relative_to(root.resolve()):
         raise ConfigurationError(f"{relative!r} leaves the screen's folder {root}")
     return path
+
+
+__all__ = ["COMPLETE_MARK", "SCREEN_FILE", "FoundPlate", "Plate", "Screen", "inside", "plate_name"]

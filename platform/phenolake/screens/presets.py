@@ -22,7 +22,14 @@ class Preset:
     synonyms: dict[str, str] = field(default_factory=dict)
 
 
-_DNA_WORDS = {"dapi": "DNA", "hoechst": "DNA", "dna": "DNA", "draq": "DNA", "nuclei": "DNA"}
+_DNA_WORDS = {
+    "dapi": "DNA",
+    "hoechst": "DNA",
+    "dna": "DNA",
+    "draq": "DNA",
+    "nuclei": "DNA",
+    "405": "DNA",
+}
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -41,6 +48,13 @@ PRESETS: dict[str, Preset] = {
                 "agp": "AGP",
                 "actin": "AGP",
                 "mito": "Mito",
+                # Lines and dyes of the published protocol, where a channel is named by them.
+                "488 long": "RNA",
+                "488long": "RNA",
+                "488": "ER",
+                "568": "AGP",
+                "594": "AGP",
+                "647": "Mito",
             },
         ),
         Preset(
@@ -50,7 +64,7 @@ PRESETS: dict[str, Preset] = {
             nuclei_channel="DNA",
             cell_channel="GFP",
             readouts=("Cells_Translocation_NucleiCytoplasmRatio_GFP",),
-            synonyms={**_DNA_WORDS, "gfp": "GFP", "fitc": "GFP"},
+            synonyms={**_DNA_WORDS, "gfp": "GFP", "fitc": "GFP", "488": "GFP"},
         ),
         Preset(
             "four_channel_cytotoxicity",
@@ -60,6 +74,7 @@ PRESETS: dict[str, Preset] = {
             cell_channel="TRITC",
             synonyms={
                 "dapi": "Hoechst",
+                "405": "Hoechst",
                 "hoechst": "Hoechst",
                 "488": "Alexa488",
                 "tritc": "TRITC",

@@ -23,7 +23,12 @@ RAW_IMAGE_CATALOG = Table(
         keys.SITE,
         Column("channel", pa.string(), "role of the channel, e.g. DNA", nullable=False),
         Column("channel_name", pa.string(), "channel as acquired, e.g. w1 or Hoechst"),
-        Column("z", pa.int32(), "plane in the stack, from 0", nullable=False),
+        Column(
+            "z",
+            pa.int32(),
+            "plane in the stack, from 0; -1 for a projection that the instrument made beside the stack",
+            nullable=False,
+        ),
         Column("t", pa.int32(), "time point, from 0", nullable=False),
         Column("uri", pa.string(), "where the image file is", nullable=False),
         Column(
@@ -33,8 +38,28 @@ RAW_IMAGE_CATALOG = Table(
         Column("width", pa.int32(), "image width", unit="pixels", nullable=False),
         Column("dtype", pa.string(), "pixel type, e.g. uint16", nullable=False),
         Column("pixel_size_um", pa.float64(), "edge of a pixel in the sample", unit="um"),
+        Column(
+            "projection",
+            pa.string(),
+            "how the instrument projected a stack to this plane, e.g. maximum",
+        ),
+        Column("z_step_um", pa.float64(), "distance to the next plane of the stack", unit="um"),
+        Column("excitation_nm", pa.float64(), "main excitation wavelength", unit="nm"),
+        Column("emission_nm", pa.float64(), "main emission wavelength", unit="nm"),
+        Column("exposure_ms", pa.float64(), "exposure time", unit="ms"),
+        Column(
+            "stage_x_um", pa.float64(), "position in the instrument's coordinates, x", unit="um"
+        ),
+        Column(
+            "stage_y_um", pa.float64(), "position in the instrument's coordinates, y", unit="um"
+        ),
+        Column("stage_z_um", pa.float64(), "height in the instrument's coordinates", unit="um"),
         Column("bytes", pa.int64(), "size of the image file", unit="bytes", nullable=False),
-        Column("checksum", pa.string(), "crc32 of the file's bytes, as crc32:<8 hex digits>"),
+        Column(
+            "checksum",
+            pa.string(),
+            "crc32 of the file's bytes, as crc32:<8 hex digits>; empty if not asked for",
+        ),
         Column("acquired_at", pa.timestamp("us", tz="UTC"), "time of acquisition"),
         Column("instrument", pa.string(), "microscope"),
         Column("source_format", pa.string(), "reader that understood the file", nullable=False),

@@ -7,11 +7,26 @@ from pathlib import Path
 
 from phenolake.errors import EmptyFolderError, UnknownNameError
 from phenolake.images.readers.base import Detection, Reader, image_files
+from phenolake.images.readers.cellomics import Cellomics
+from phenolake.images.readers.cellvoyager import CellVoyager
 from phenolake.images.readers.filename_pattern import FilenamePattern
+from phenolake.images.readers.imagexpress import ImageXpress
+from phenolake.images.readers.load_data import LoadData
+from phenolake.images.readers.metamorph import MetaMorph
 from phenolake.images.readers.ome_tiff import OmeTiff
+from phenolake.images.readers.ome_zarr import OmeZarr
+from phenolake.images.readers.operetta import Operetta
 
+#: Readers by name; of those that fit a folder equally well, the first is taken.
 READERS: dict[str, Callable[[str | None], Reader]] = {
+    "operetta": lambda _pattern: Operetta(),
+    "cellvoyager": lambda _pattern: CellVoyager(),
+    "ome_zarr": lambda _pattern: OmeZarr(),
+    "load_data": lambda _pattern: LoadData(),
+    "imagexpress": lambda _pattern: ImageXpress(),
     "ome_tiff": lambda _pattern: OmeTiff(),
+    "metamorph": lambda _pattern: MetaMorph(),
+    "cellomics": lambda _pattern: Cellomics(),
     "filename_pattern": FilenamePattern,
 }
 

@@ -7,43 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from phenolake.errors import ConfigurationError, WellNameError
+from phenolake.errors import ConfigurationError, ImageReadError, WellNameError
 from phenolake.identity import Well, row_number
+from phenolake.images.c01 import is_c01
+from phenolake.images.pixels import FileFacts, read_facts
 from phenolake.images.planes import Plane, Problem
-from phenolake.images.readers.base import Detection, image_files
+from phenolake.images.readers.base import Detection, Reader, image_files, map_files
+from phenolake.images.readers.name_patterns import KNOWN_PATTERNS, WITHOUT_WELL
+from phenolake.images.readers.unplaced import well_assumed
 
 _GROUPS = frozenset({"well", "row", "column", "site", "channel", "z", "t", "plate"})
-
-#: Patterns tried, in this order, on folders that come without one.
-KNOWN_PATTERNS: dict[str, str] = {
-    "Phenix/Operetta names": (
-        r"r(?P<row>\d{2})c(?P<column>\d{2})f(?P<site>\d+)p(?P<z>\d+)-ch(?P<channel>\d+)(?:sk(?P<t>\d+))?"
-        r"[^/]*\.(?i:tiff?)"
-    ),
-    "well_site_channel with keys": (
-        r"(?:.*[_/])?(?P<well>[A-P]\d{2})_s(?P<site>\d+)_w(?:\d+_)?(?P<channel>[A-Za-z0-9]+)"
-        r"(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?\.(?i:tiff?|png)"
-    ),
-    "CellProfiler example names": (
-        r"Channel(?P<channel>\d+)-\d+-(?P<row>[A-P])-(?P<column>\d{2})\.(?i:tiff?)"
-    ),
-    "row, column, field, dye": (
-        r".*_(?P<well>[A-P]\d{2})f(?P<site>\d+)d(?P<channel>\d)\.(?i:tiff?)"
-    ),
-    "well, site, channel joined by underscores": (
-        r"(?:.*[_/])?(?P<well>[A-Pa-p]\d{1,2})_(?P<site>\d+)_(?P<channel>[^_/]+)\.(?i:tiff?|png)"
-    ),
-}
+_HYPERSTACK = re.compile(r"^(channels|slices|frames)=(\d{1,7})\s*$", re.MULTILINE)
+#: Longer numbers are no site, plane or time point.
+_MOST = 2**31 - 1
 
 
-class FilenamePattern:
+class FilenamePattern(Reader):
     """Planes from file names below the plate's folder, by a regular expression.
 
-    Groups: `well`, or `row` (letters or a number) and `column`; `channel`, `site`, `z`, `t` if they
-    apply. Sites keep their number, z and t are counted from the smallest seen on the plate.
+    Groups: `well`, or `row` (letters or a number) and `column`; `channel`, `site`, `z`, `t`, `plate`
+    if they apply. The pages of a file are channels, slices and frames if ImageJ says so, else z.
     """
 
     name = "filename_pattern"
@@ -53,21 +41,12 @@ class FilenamePattern:
 
     def detect(self, folder: Path) -> Detection | None:
         """Try the given pattern, or all known ones, on up to 500 files."""
-        sample = [path.relative_to(folder).as_posix() for path in islice(image_files(folder), 500)]
+        sample = [path.relative_to(folder).as_posix() for path in islice(_images(folder), 500)]
         if not sample:
             return None
-        candidates = {"the pattern of screen.yaml": self._pattern.pattern} if self._pattern else KNOWN_PATTERNS
-        best = max(
-            (
-                (sum(_matches(re.compile(pattern), name) for name in sample) / len(sample), title, pattern)
-                for title, pattern in candidates.items()
-            ),
-            key=lambda scored: scored[0],
-        )
-        share, title, pattern = best
-        if share == 0:
-            return None
-        return Detection(self.name, share, f"file names fit {title}", {"pattern": pattern})
+        if self._pattern:
+            return self._best({"the pattern of screen.yaml": self._pattern.pattern}, sample)
+        return self._best(KNOWN_PATTERNS, sample) or self._best(WITHOUT_WELL, sample)
 
     def planes(self, folder: Path) -> Iterator[Plane | Problem]:
         """List the planes; a name that does not fit is a problem, never an error."""
@@ -77,8 +56,34 @@ class FilenamePattern:
             if detection is None:
                 return
             pattern = re.compile(detection.settings["pattern"])
-        for path in image_files(folder):
-            yield self._plane(pattern, path, path.relative_to(folder).as_posix())
+        unplaced = 0
+        paths = list(_images(folder))
+        for path, facts in zip(paths, map_files(_facts, paths), strict=True):
+            item = self._plane(pattern, path, path.relative_to(folder).as_posix())
+            if isinstance(item, Problem) or facts is None:
+                yield item
+            else:
+                unplaced += not {"well", "row"} & set(pattern.groupindex)
+                yield from _pages(item, facts, set(pattern.groupindex))
+        if unplaced:
+            yield well_assumed(folder, unplaced)
+
+    def _best(self, patterns: dict[str, str], sample: list[str]) -> Detection | None:
+        """The pattern that fits most names; of equals the first."""
+        scored = [
+            (
+                sum(_matches(re.compile(pattern), name) for name in sample) / len(sample),
+                title,
+                pattern,
+            )
+            for title, pattern in patterns.items()
+        ]
+        share, title, pattern = max(scored, key=lambda entry: entry[0])
+        return (
+            Detection(self.name, share, f"file names fit {title}", {"pattern": pattern})
+            if share
+            else None
+        )
 
     def _plane(self, pattern: re.Pattern[str], path: Path, name: str) -> Plane | Problem:
         match = pattern.fullmatch(name) or pattern.fullmatch(path.name)
@@ -92,10 +97,11 @@ class FilenamePattern:
             )
         found = {group: value for group, value in match.groupdict().items() if value is not None}
         try:
-            well = _well(found)
-        except WellNameError as error:
+            well = _well(found.get("well"), found.get("row"), found.get("column"))
+            counts = {group: _count(found[group]) for group in ("site", "z", "t") if group in found}
+        except (WellNameError, ValueError) as error:
             return Problem(
-                "well_outside_plate",
+                "well_outside_plate" if isinstance(error, WellNameError) else "bad_number",
                 "Correct the file name or `wells` in screen.yaml.",
                 uri=str(path),
                 well=found.get("well") or f"{found.get('row')}{found.get('column')}",
@@ -104,10 +110,11 @@ class FilenamePattern:
         return Plane(
             path,
             well,
-            site=int(found.get("site", 1)),
+            site=counts.get("site", 1),
             channel=found.get("channel", "1"),
-            z=int(found.get("z", 0)),
-            t=int(found.get("t", 0)),
+            z=counts.get("z", 0),
+            t=counts.get("t", 0),
+            plate=found.get("plate"),
         )
 
 
@@ -122,7 +129,9 @@ def checked_pattern(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ConfigurationError(f"pattern {pattern!r} is no regular expression: {error}") from error
+        raise ConfigurationError(
+            f"pattern {pattern!r} is no regular expression: {error}"
+        ) from error
     groups = set(compiled.groupindex)
     if unknown := groups - _GROUPS:
         raise ConfigurationError(
@@ -133,13 +142,56 @@ def checked_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
+def _images(folder: Path) -> Iterator[Path]:
+    return (path for path in image_files(folder) if not is_c01(path))
+
+
+def _facts(path: Path) -> FileFacts | None:
+    try:
+        facts = read_facts(path)
+    except ImageReadError:
+        return None  # the catalogue opens it again and says what is wrong
+    return facts if facts.header.pages > 1 else facts.without_description()
+
+
+def _pages(plane: Plane, facts: FileFacts, groups: set[str]) -> Iterator[Plane]:
+    """A plane for every page of its file."""
+    pages = facts.header.pages
+    plane = replace(plane, facts=facts.without_description())
+    if pages == 1:
+        yield plane
+        return
+    sizes = {axis: int(size) for axis, size in _HYPERSTACK.findall(facts.description)}
+    channels, slices = sizes.get("channels", 1), sizes.get("slices", 1)
+    if channels * slices * sizes.get("frames", 1) != pages:
+        # Nothing describes the pages: they are a stack, or a series of named stack planes.
+        channels, slices = 1, 1 if "z" in groups else pages
+    for index in range(pages):
+        # ImageJ orders channels fastest, then slices, then frames.
+        rest, channel = divmod(index, channels)
+        t, z = divmod(rest, slices)
+        name = plane.channel
+        if channels > 1:
+            name = f"{plane.channel}-{channel + 1}" if "channel" in groups else str(channel + 1)
+        yield replace(plane, channel=name, z=plane.z + z, t=plane.t + t, index_in_file=index)
+
+
 def _matches(pattern: re.Pattern[str], name: str) -> bool:
     return bool(pattern.fullmatch(name) or pattern.fullmatch(name.rpartition("/")[2]))
 
 
-def _well(found: dict[str, str]) -> Well:
-    if "well" in found:
-        return Well.parse(found["well"])
-    row, column = found["row"], int(found["column"])
-    number = int(row) if row.isdigit() else row_number(row)
-    return Well.checked(number, column, f"{row}{column:02d}")
+@lru_cache(maxsize=4096)
+def _well(well: str | None, row: str | None, column: str | None) -> Well:
+    if well is not None:
+        return Well.parse(well)
+    if row is None or column is None:
+        return Well(1, 1)
+    number = int(row) if row.isdecimal() else row_number(row)
+    return Well.checked(number, int(column), f"{row}{column}")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= _MOST:
+        raise ValueError(f"{text} is no number of a site, plane or time point")
+    return value
