@@ -86,8 +86,9 @@ class Compartment:
 
         ordered = np.empty_like(self.values)
         ranks = np.empty(self.values.shape, np.int32)
+        scale = self.image.scale if self._raw.dtype.kind == "u" else 0.0
         for c, codes in enumerate(_unsigned_codes(self._raw)):
-            ordered[c], ranks[c] = sort_objects(codes, self.values[c], self.objects.starts)
+            ordered[c], ranks[c] = sort_objects(codes, self.values[c], self.objects.starts, scale)
         return ordered, ranks
 
     @property

@@ -10,12 +10,16 @@ from phenolake.features.kernels.compiler import kernel
 
 @kernel
 def sort_objects(
-    codes: NDArray[np.unsignedinteger], values: NDArray[np.float64], starts: NDArray[np.int64]
+    codes: NDArray[np.unsignedinteger],
+    values: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    scale: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Values sorted within each object, and dense ranks, by unsigned codes in the values' order.
 
     A rank counts the smaller distinct values of the object. Codes of a narrow range are counted,
-    others sorted by radix: both take time proportional to the pixels.
+    others sorted by radix: both take time proportional to the pixels. Counting needs values that
+    are code / scale; a scale of 0 says that they are not.
     """
     ordered = np.empty(codes.shape[0])
     ranks = np.empty(codes.shape[0], np.int32)
@@ -23,14 +27,13 @@ def sort_objects(
     for k in range(starts.shape[0] - 1):
         largest = max(largest, starts[k + 1] - starts[k])
     table = np.zeros(8 * largest + 1, np.int32)
-    value_of = np.empty(8 * largest + 1)
     order = np.empty(largest, np.int32)
     spare = np.empty(largest, np.int32)
     for k in range(starts.shape[0] - 1):
         first, last = starts[k], starts[k + 1]
         low, high = np.min(codes[first:last]), np.max(codes[first:last])
-        if high - low <= 8 * (last - first):
-            _count(codes, values, first, last, low, high, table, value_of, ordered, ranks)
+        if scale > 0.0 and high - low <= 8 * (last - first):
+            _count(codes, first, last, low, high, scale, table, ordered, ranks)
         else:
             _radix(codes, values, first, last, order, spare, ordered, ranks)
     return ordered, ranks
@@ -39,29 +42,27 @@ def sort_objects(
 @kernel
 def _count(
     codes: NDArray[np.unsignedinteger],
-    values: NDArray[np.float64],
     first: int,
     last: int,
     low: int,
     high: int,
+    scale: float,
     table: NDArray[np.int32],
-    value_of: NDArray[np.float64],
     ordered: NDArray[np.float64],
     ranks: NDArray[np.int32],
 ) -> None:
     """Sort one object by counting its codes; `table` comes and goes as zeros."""
     for p in range(first, last):
-        place = np.int64(codes[p] - low)
-        table[place] += 1
-        value_of[place] = values[p]
+        table[np.int64(codes[p] - low)] += 1
     at, rank = first, 0
     for code in range(np.int64(high - low) + 1):
         count = table[code]
         if count > 0:
             table[code] = rank
             rank += 1
+            value = np.float64(code + np.int64(low)) / scale
             for _ in range(count):
-                ordered[at] = value_of[code]
+                ordered[at] = value
                 at += 1
     for p in range(first, last):
         ranks[p] = table[np.int64(codes[p] - low)]
