@@ -1,0 +1,25 @@
+"""Label images of nuclei, cells and cytoplasm from multi-channel fields."""
+
+from __future__ import annotations
+
+import importlib
+
+_MODULE_OF = {
+    "METHODS": "methods",
+    "ResolvedMethod": "methods",
+    "Segmenter": "methods",
+    "resolve_method": "methods",
+    "segment": "segmenting",
+    "segment_many": "segmenting",
+}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULE_OF]

@@ -1,0 +1,111 @@
+"""Nuclei in one channel by classical image analysis, with the nuclear size taken from the image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from phenolake.segmentation.flooding import split_at_necks
+from phenolake.segmentation.foreground import Plane, Signal, find_signal
+from phenolake.segmentation.label_images import (
+    Labels,
+    areas,
+    fill_holes,
+    keep,
+    largest_pieces,
+    plateau_levels,
+    renumber,
+)
+
+#: A nucleus ends where its brightness falls to this part of its plateau.
+_EDGE = 0.5
+#: Objects dimmer than this part of the typical nucleus are haze, autofluorescence or out of focus.
+_DIM = 0.5
+#: Passes higher than this part of the lower peak don't part two objects, by brightness and shape.
+_BRIGHTNESS_NECK = 0.9
+_SHAPE_NECK = 0.95
+#: Objects with less than this part of the typical area are debris.
+_SMALLEST = 0.2
+#: No nucleus is smaller than this, pixels; it stops noise from becoming objects.
+_MIN_AREA = 20
+#: First guess of the diameter, pixels; only its order of magnitude matters.
+_FIRST_DIAMETER = 12.0
+
+
+def find_nuclei(
+    plane: Plane, diameter: float | None = None, largest: float | None = None
+) -> Labels:
+    """Label the nuclei of one plane, int32, shape (y, x), 0 = background, 1..n in raster order.
+
+    The plane is smoothed and its background taken off; pixels above a noise-aware global threshold
+    are parted into hills of brightness, and each hill is cut at half of its own plateau, which is
+    the local threshold. The mask is then split at necks, by the distance to its edge weighted with
+    the brightness.
+
+    Parameters
+    ----------
+    plane
+        float32, shape (y, x), finite, any unit.
+    diameter
+        Typical nuclear diameter, pixels; estimated from the image if None.
+    largest
+        Upper bound of the estimated diameter, pixels.
+    """
+    signal = find_signal(plane)
+    if not signal.mask.any():
+        return np.zeros(plane.shape, np.int32)
+    if diameter is None:
+        diameter = min(typical_diameter(_split(signal, _FIRST_DIAMETER)), largest or np.inf)
+    labels = _split(signal, diameter)
+    smallest = max(_MIN_AREA, _SMALLEST * _disc_area(diameter))
+    return renumber(largest_pieces(keep(labels, areas(labels) >= smallest)))
+
+
+def typical_diameter(labels: Labels) -> float:
+    """Diameter in pixels of the disc with the median object's area; half of all nuclear area
+    lies in larger objects. Without objects, the smallest diameter that is looked for.
+    """
+    size = np.sort(areas(labels)[1:])
+    size = size[size >= _MIN_AREA]
+    if not size.size:
+        return float(np.sqrt(4 / np.pi * _MIN_AREA))
+    return float(np.sqrt(4 / np.pi * _weighted_median(size, size)))
+
+
+def _split(signal: Signal, diameter: float) -> Labels:
+    """Label single nuclei; `diameter` sets how much is smoothed before looking for peaks."""
+    mask = signal.mask
+    relief = ndimage.gaussian_filter(signal.image, max(1.0, diameter / 8), truncate=3.0)
+    hills = split_at_necks(relief, mask, _BRIGHTNESS_NECK, 0)
+    level = plateau_levels(hills, signal.image)
+    level[level < _DIM * _typical_level(level, areas(hills))] = np.inf
+    mask &= signal.image > _EDGE * level[hills]
+    mask = ndimage.binary_opening(fill_holes(mask, _disc_area(diameter) / 4))
+    depth = ndimage.distance_transform_edt(mask).astype(np.float32)
+    depth = ndimage.gaussian_filter(depth, max(0.5, diameter / 20), truncate=3.0)
+    # Filled holes and the edges of hills can lie below the threshold; they keep a small weight.
+    brightness = np.clip(relief / np.maximum(level, 1e-9).astype(np.float32)[hills], 0.05, None)
+    return split_at_necks(depth * brightness, mask, _SHAPE_NECK, 0.5)
+
+
+def _typical_level(level: NDArray[np.float64], area: NDArray[np.int64]) -> float:
+    """Plateau above which half of the signal lies; a large object counts for at most four.
+
+    Weighing by signal, not by area, keeps haze that covers much of a field from passing as typical.
+    """
+    real = area[1:] >= _MIN_AREA
+    if not real.any():
+        return 0.0
+    level, area = level[1:][real], area[1:][real]
+    return _weighted_median(level, np.minimum(area, 4 * np.median(area)) * level)
+
+
+def _weighted_median(values: NDArray, weights: NDArray) -> float:
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(upto, upto[-1] / 2)])
+
+
+def _disc_area(diameter: float) -> float:
+    return float(np.pi / 4 * diameter**2)

@@ -1,0 +1,108 @@
+"""`segment`: label images of nuclei, cells and cytoplasm for one field or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from phenolake.errors import ConfigurationError
+from phenolake.segmentation.channels import AUTO, choose_channels
+from phenolake.segmentation.label_images import Labels
+from phenolake.segmentation.methods import resolve_method, segmenter
+
+#: No nucleus of a cultured cell is wider, um; bounds the estimate where the pixel size is known.
+_LARGEST_NUCLEUS_UM = 50.0
+
+
+def segment(
+    image: ArrayLike,
+    roles: Mapping[str, int],
+    method: str = "auto",
+    pixel_size_um: float | None = None,
+    *,
+    nuclei_channel: str | None = None,
+    cell_channel: str | None = AUTO,
+    nuclear_diameter: float | None = None,
+) -> dict[str, Labels]:
+    """Label images of the compartments of one field.
+
+    Parameters
+    ----------
+    image
+        Any real dtype, shape (channel, y, x). NaN and infinite pixels count as background.
+    roles
+        Channel role to index on the first axis, for example `{"DNA": 0, "RNA": 1}`.
+    method
+        `auto`, `classical` or `cellpose:<name or path>`; see `resolve_method`.
+    pixel_size_um
+        Edge of a pixel in the sample, um; keeps the estimated nuclear size within reason.
+    nuclei_channel
+        Role that shows nuclei; default the first of `NUCLEI_ROLES` there is, else the first role.
+    cell_channel
+        Role that shows cell bodies; default the first of `CELL_ROLES` there is; None for no cells.
+    nuclear_diameter
+        Typical nuclear diameter, pixels; estimated from the image if None.
+
+    Returns
+    -------
+    dict of str to int32 (y, x)
+        `Nuclei`, and with a cell channel `Cells` and `Cytoplasm` (cells without nuclei).
+        0 is background. Number i is the same cell in all of them; nuclei are numbered 1..n in
+        raster order of their first pixel. A cell walled in by others can lack cytoplasm.
+
+    Raises
+    ------
+    ChannelError
+        If the image is not (channel, y, x), or a role has no plane in it.
+    UnknownNameError
+        If there is no such method or no such channel role.
+    CellposeMissingError, ModelFileError
+        If Cellpose or its weights can't be used.
+
+    Examples
+    --------
+    >>> image = np.zeros((1, 64, 64))
+    >>> image[0, 20:36, 20:36] = 100
+    >>> int(segment(image, {"DNA": 0})["Nuclei"].max())
+    1
+    """
+    channels = choose_channels(image, roles, nuclei_channel, cell_channel)
+    for what, value in (("pixel_size_um", pixel_size_um), ("nuclear_diameter", nuclear_diameter)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise ConfigurationError(f"{what} must be above 0, got {value}")
+    largest = _LARGEST_NUCLEUS_UM / pixel_size_um if pixel_size_um else None
+    run = segmenter(resolve_method(method).name if method == "auto" else method)
+    nuclei, cells = run(channels, nuclear_diameter, largest)
+    if cells is None:
+        return {"Nuclei": nuclei}
+    return {
+        "Nuclei": nuclei,
+        "Cells": cells,
+        "Cytoplasm": np.where(nuclei > 0, 0, cells).astype(np.int32),
+    }
+
+
+def segment_many(
+    images: Iterable[ArrayLike],
+    roles: Mapping[str, int],
+    method: str = "auto",
+    pixel_size_um: float | None = None,
+    *,
+    nuclei_channel: str | None = None,
+    cell_channel: str | None = AUTO,
+    nuclear_diameter: float | None = None,
+) -> Iterator[dict[str, Labels]]:
+    """Yield what `segment` returns for each image in turn, reading one image at a time."""
+    name = resolve_method(method).name
+    for image in images:
+        yield segment(
+            image,
+            roles,
+            name,
+            pixel_size_um,
+            nuclei_channel=nuclei_channel,
+            cell_channel=cell_channel,
+            nuclear_diameter=nuclear_diameter,
+        )
