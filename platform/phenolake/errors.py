@@ -109,6 +109,21 @@ class MaskShapeError(PhenolakeError, ValueError):
         super().__init__(f"{where}: mask shape {got} does not fit the image shape {expected}")
 
 
+class ChannelError(ConfigurationError):
+    """An image has not the shape, the pixels or the channels that were announced."""
+
+
+class CellposeMissingError(PhenolakeError):
+    """Cellpose was asked for and the package or the weights are not there."""
+
+    def __init__(self, missing: str, folder: str | Path) -> None:
+        super().__init__(
+            f"{missing}. Three ways on: install it with `pip install 'phenolake[cellpose]'`; "
+            "name a weights file as `cellpose:/path/to/weights`; or put the weights into "
+            f"CELLPOSE_LOCAL_MODELS_PATH (now {folder}). `classical` needs neither."
+        )
+
+
 class ControlsMissingError(PhenolakeError, ValueError):
     """A step needs control wells and a plate has none."""
 
@@ -145,3 +160,12 @@ class TrainingDivergedError(PhenolakeError):
         super().__init__(
             f"training diverged in epoch {epoch}; lower the learning rate (now {learning_rate:g})"
         )
+
+
+class ImportSourceError(PhenolakeError):
+    """Tables that another program wrote can't be read or understood."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
