@@ -17,6 +17,9 @@ DEMO_EXTRAS := [cellpose]
 TEST_EXTRAS := [cellpose,s3,test]
 endif
 
+# Numeric kernels are compiled at install, so that no first run waits for them.
+WARM = echo "Compiling kernels (a minute, once)"; $(BIN)/python -c "from phenolake.cli.doctor import compile_kernels; compile_kernels()"
+
 # A stamp is newer than what it was installed from, or the install runs again.
 DEMO_STAMP := $(VENV)/.demo-$(DEVICE)
 TEST_STAMP := $(VENV)/.test-$(DEVICE)
@@ -66,12 +69,14 @@ clean:
 $(DEMO_STAMP): pyproject.toml $(CONSTRAINTS) | $(VENV)
 	@rm -f $(VENV)/.demo-* $(VENV)/.test-*
 	@$(call install,$(DEMO_EXTRAS))
+	@$(WARM)
 	@touch $@
 
 # The test install holds all that the demo needs.
 $(TEST_STAMP): pyproject.toml $(CONSTRAINTS) | $(VENV)
 	@rm -f $(VENV)/.demo-* $(VENV)/.test-*
 	@$(call install,$(TEST_EXTRAS))
+	@$(WARM)
 	@touch $(DEMO_STAMP) $@
 
 # PYTHON=... chooses another interpreter.

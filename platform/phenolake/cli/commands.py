@@ -126,9 +126,47 @@ def export(
     raise typer.Exit(export_table(table, out, screen, plate, version))
 
 
-@app.command()
-def doctor() -> None:
-    """Check versions, GPU, storage and free space, and say how to mend what is missing."""
-    from phenolake.cli.doctor import examine
+@app.command(name="import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="Folder or file to import.", show_default=False)],
+    screen: Annotated[str, typer.Option(help="Screen the plates belong to.", show_default=False)],
+    kind: Annotated[
+        Literal["cellprofiler_csv", "cellprofiler_sqlite", "profiles", "masks"] | None,
+        typer.Option(help="What the source is; default: detected."),
+    ] = None,
+    plate: Annotated[
+        str | None, typer.Option(help="Name of a plate that the source does not name.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Batch of the plates.")] = None,
+    table: Annotated[
+        Literal["well_profiles", "normalized_profiles"] | None,
+        typer.Option(help="Table of profiles; default: told from names and values."),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="Regular expression for masks: groups well, site, compartment."),
+    ] = None,
+    nuclei_without_cell: Annotated[
+        Literal["report", "keep"], typer.Option(help="Only report them, or keep them as rows.")
+    ] = "report",
+) -> None:
+    """Take over CellProfiler tables, profiles and masks that other programs made."""
+    from phenolake.cli.import_tables import import_folder
+    from phenolake.importing.land import Options
 
+    options = Options(plate, batch, table, pattern, nuclei_without_cell)
+    raise typer.Exit(import_folder(source, screen, kind, options))
+
+
+@app.command()
+def doctor(
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Also compile the kernels now, not at the first run.")
+    ] = False,
+) -> None:
+    """Check versions, GPU, storage and free space, and say how to mend what is missing."""
+    from phenolake.cli.doctor import compile_kernels, examine
+
+    if warm:
+        compile_kernels()
     raise typer.Exit(examine())

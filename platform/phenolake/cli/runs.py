@@ -18,7 +18,7 @@ telemetry:
   enabled: false
 concurrency:
   runs:
-    max_concurrent_runs: 2
+    max_concurrent_runs: 1 # each run uses every core
 run_monitoring:
   enabled: true
 run_retries:
