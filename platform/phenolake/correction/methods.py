@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from phenolake.correction.batch_maps import LINEAR, BatchMaps
 from phenolake.correction.complete_features import complete_matrix
+from phenolake.correction.harmony_model import Harmony
 from phenolake.correction.sphering import Sphering
-from phenolake.errors import ControlsMissingError, UnknownNameError
-from phenolake.profiling.feature_matrix import (
-    chosen_rows,
-    group_name,
-    groups,
-    key_columns,
-    metadata_columns,
-    with_matrix,
-)
+from phenolake.correction.wells import Wells
+from phenolake.errors import ConfigurationError, UnknownNameError
+from phenolake.profiling.feature_matrix import chosen_rows, key_columns
 
-_Method = Callable[..., pl.DataFrame]
+Correction = BatchMaps | Harmony | Sphering
 
 
 def correct(
@@ -41,9 +38,15 @@ def correct(
         - `mean_centring`: minus the mean of each batch's reference wells.
         - `sphering`: the reference wells of all batches become uncorrelated with unit variance;
           parameters `kind` (`ZCA-cor`), `regularization` (see `Sphering`).
-        - `tvn`: typical variation normalization: sphering, then the reference wells of each batch
-          are aligned in mean and covariance with those of all batches; parameter
-          `regularization`.
+        - `coral`: the reference wells of each batch are aligned in mean and covariance with those
+          of all batches; `regularization` (0.1, in units of the mean variance).
+        - `tvn`: typical variation normalization: sphering, then the same alignment;
+          `kind`, `regularization`, `alignment_regularization`.
+        - `combat`: means and spreads of the reference wells of each batch, shrunk by empirical
+          Bayes, become those of all batches.
+        - `harmony_scrna`: principal components in which soft clusters of wells hold all batches;
+          `components` (50), `backend` (`numpy`, `torch`, `torch:cuda`), and the fields of
+          `harmony.HarmonySettings`. It looks at all wells and not at `reference`.
     batch
         Column that names the batch. `none` and `sphering` don't use it.
     reference
@@ -54,40 +57,62 @@ def correct(
     Returns
     -------
     polars.DataFrame
-        The same rows in the same order: metadata columns, then features (float64). Except with
-        `none`, features with a missing value are left out with a `FeaturesDroppedWarning`.
+        The same rows in the same order: metadata columns, then features (float64), or components
+        for `harmony_scrna` and sphering of a PCA kind. Except with `none`, features with a missing
+        value are left out with a `FeaturesDroppedWarning`.
 
     Raises
     ------
     UnknownNameError
-        If the method or a column does not exist.
+        If the method, a parameter or a column does not exist.
     ControlsMissingError
-        If a batch has too few reference wells.
+        If a batch has too few reference wells; names the batch.
 
     References
     ----------
-    tvn: Ando, McLean, Berndl, bioRxiv 161422 (2017); CORAL: Sun, Feng, Saenko, AAAI (2016).
+    tvn: Ando, McLean, Berndl, bioRxiv 161422 (2017); coral: Sun, Feng, Saenko, AAAI (2016);
+    combat: Johnson, Li, Rabinovic, Biostatistics 8:118 (2007); harmony: Korsunsky et al., Nat.
+    Methods 16:1289 (2019).
     """
     if method not in METHODS:
         raise UnknownNameError("correction method", method, METHODS)
-    return METHODS[method](profiles.lazy().collect(), batch, reference, **parameters)
+    frame = profiles.lazy().collect()
+    if method == "none":
+        return frame
+    return _FITS[method](frame, method, batch, reference, parameters)[1]()
 
 
-def _unchanged(frame: pl.DataFrame, batch: str, reference: pl.Expr | None) -> pl.DataFrame:
-    return frame
+def fit_correction(
+    profiles: pl.DataFrame | pl.LazyFrame,
+    method: str,
+    batch: str = "Metadata_Batch",
+    reference: pl.Expr | None = None,
+    **parameters: Any,
+) -> Correction:
+    """Learn a correction once: it has `transform`, `save` and, where batches matter, `extended`.
+
+    Arguments are those of `correct`. `extended(profiles, reference)` adds batches that came later
+    without moving those that were fitted.
+
+    Raises
+    ------
+    UnknownNameError
+        If the method does not exist, or has nothing to fit (`none`).
+    """
+    if method not in _FITS:
+        raise UnknownNameError("correction method", method, _FITS)
+    return _FITS[method](profiles.lazy().collect(), method, batch, reference, parameters)[0]
 
 
-def _centred(frame: pl.DataFrame, batch: str, reference: pl.Expr | None) -> pl.DataFrame:
-    features, values = complete_matrix(frame, "mean_centring")
-    for rows, controls in _batches(frame, values, batch, reference, "mean_centring", at_least=1):
-        values[:, rows] -= values[:, controls].mean(axis=1, keepdims=True)
-    return with_matrix(frame.select(metadata_columns(frame)), features, values)
+def load_correction(path: str | Path) -> Correction:
+    """Read a correction that its `save` wrote, whatever the method."""
+    from safetensors import safe_open
 
-
-def _sphered(
-    frame: pl.DataFrame, batch: str, reference: pl.Expr | None, **parameters: Any
-) -> pl.DataFrame:
-    return fit_sphering(frame, reference, **parameters).transform(frame)
+    with safe_open(path, framework="numpy") as file:
+        method = (file.metadata() or {}).get("method", "sphering")
+    if method in LINEAR:
+        return BatchMaps.load(path)
+    return Harmony.load(path) if method == Harmony.method else Sphering.load(path)
 
 
 def fit_sphering(
@@ -100,57 +125,61 @@ def fit_sphering(
     return Sphering.fit(controls[:, np.isfinite(controls).all(axis=0)], features, **parameters)
 
 
-def _typical_variation(
+# Each fit returns the correction, and a function that gives the corrected profiles: Harmony has
+# them already, the others have yet to map them.
+_Fit = Callable[
+    [pl.DataFrame, str, str, pl.Expr | None, dict[str, Any]],
+    tuple[Correction, Callable[[], pl.DataFrame]],
+]
+
+
+def _fit_sphering(
     frame: pl.DataFrame,
+    method: str,
     batch: str,
     reference: pl.Expr | None,
-    kind: str = "ZCA-cor",
-    regularization: float = 0.01,
-    alignment_regularization: float = 1.0,
-) -> pl.DataFrame:
-    sphering = fit_sphering(frame, reference, kind=kind, regularization=regularization)
-    sphered = sphering.transform(frame)
-    features, values = complete_matrix(sphered, "tvn")
-    aligned = values.copy()
-    ridge = alignment_regularization * np.eye(len(features))
-    batches = _batches(frame, values, batch, reference, "tvn", at_least=2)
-    everyone = values[:, np.concatenate([controls for _, controls in batches])]
-    recolour = _power(np.cov(everyone, ddof=0) + ridge, 0.5)
-    for rows, controls in batches:
-        own = values[:, controls]
-        whiten = _power(np.atleast_2d(np.cov(own, ddof=0)) + ridge, -0.5)
-        moved = values[:, rows] - own.mean(axis=1, keepdims=True)
-        aligned[:, rows] = recolour @ (whiten @ moved)
-    return with_matrix(frame.select(metadata_columns(frame)), features, aligned)
+    parameters: dict[str, Any],
+) -> tuple[Correction, Callable[[], pl.DataFrame]]:
+    sphering = fit_sphering(frame, reference, **parameters)
+    return sphering, lambda: sphering.transform(frame)
 
 
-def _power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
-    eigenvalues, vectors = np.linalg.eigh(np.atleast_2d(symmetric))
-    return (vectors * np.clip(eigenvalues, 1e-12, None) ** exponent) @ vectors.T
-
-
-def _batches(
+def _fit_linear(
     frame: pl.DataFrame,
-    values: np.ndarray,
+    method: str,
     batch: str,
     reference: pl.Expr | None,
-    step: str,
-    at_least: int,
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows of each batch, and those among them that are controls with values."""
-    is_control = chosen_rows(frame, reference) & np.isfinite(values).all(axis=0)
-    found = []
-    for key, rows in groups(frame, key_columns(frame, batch)):
-        controls = rows[is_control[rows]]
-        if controls.size < at_least:
-            raise ControlsMissingError(step, group_name(key), str(reference))
-        found.append((rows, controls))
-    return found
+    parameters: dict[str, Any],
+) -> tuple[Correction, Callable[[], pl.DataFrame]]:
+    key_columns(frame, batch)
+    for name in parameters:
+        if name not in LINEAR[method].defaults:
+            raise UnknownNameError("parameter", name, LINEAR[method].defaults)
+    if parameters.get("regularization", 1) <= 0:
+        raise ConfigurationError(
+            f"{method}: regularization must be positive, got {parameters['regularization']}"
+        )
+    maps = BatchMaps.fit(method, Wells.of(frame, batch, reference, method), parameters)
+    return maps, lambda: maps.transform(frame)
 
 
-METHODS: dict[str, _Method] = {
-    "none": _unchanged,
-    "mean_centring": _centred,
-    "sphering": _sphered,
-    "tvn": _typical_variation,
+def _fit_harmony(
+    frame: pl.DataFrame,
+    method: str,
+    batch: str,
+    reference: pl.Expr | None,
+    parameters: dict[str, Any],
+) -> tuple[Correction, Callable[[], pl.DataFrame]]:
+    key_columns(frame, batch)
+    model, corrected = Harmony.fit(Wells.of(frame, batch, None, method), parameters)
+    return model, lambda: corrected
+
+
+_FITS: dict[str, _Fit] = {
+    "sphering": _fit_sphering,
+    **dict.fromkeys(LINEAR, _fit_linear),
+    "harmony_scrna": _fit_harmony,
 }
+
+#: Names that `correct` knows.
+METHODS = ("none", *_FITS)

@@ -27,6 +27,7 @@ from phenolake.profiling.robust_stats import (
     mean,
     median,
     median_absolute_deviation,
+    quantile,
     standard_deviation,
 )
 
@@ -40,9 +41,29 @@ def _median_and_mad(controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre, median_absolute_deviation(controls, centre)
 
 
+def _mean_alone(controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    centre = mean(controls)
+    return centre, np.where(np.isnan(centre), np.nan, 1.0)
+
+
+def _range(controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low = np.fmin.reduce(controls, axis=1)
+    return low, np.fmax.reduce(controls, axis=1) - low
+
+
+def _percentiles(controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low = quantile(controls, 0.01)
+    return low, quantile(controls, 0.99) - low
+
+
+#: Controls (feature, row) to centre and spread; `inverse_normal` needs the controls themselves.
 METHODS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
     "standardize": _mean_and_sd,
     "mad_robustize": _median_and_mad,
+    "centre": _mean_alone,
+    "range": _range,
+    "percentile": _percentiles,
+    "inverse_normal": _range,
 }
 
 
@@ -53,6 +74,7 @@ class _Group(NamedTuple):
     centre: np.ndarray
     spread: np.ndarray
     has_values: np.ndarray
+    controls: np.ndarray
 
 
 def normalize(
@@ -69,10 +91,14 @@ def normalize(
     profiles
         A row per well.
     method
-        `standardize`: (x - mean) / SD with ddof 0. `mad_robustize`: (x - median) /
-        (1.4826 MAD + epsilon).
+        - `standardize`: (x - mean) / SD with ddof 0.
+        - `mad_robustize`: (x - median) / (1.4826 MAD + epsilon).
+        - `centre`: x - mean.
+        - `range`: (x - min) / (max - min). `percentile`: the same with the 1st and 99th percentile.
+        - `inverse_normal`: the normal quantile of the value's mid-rank among the controls, Blom's
+          (rank - 3/8) / (n + 1/4); values beyond all controls share the last quantile.
     by
-        Columns that name a group, usually the plate; empty for one group.
+        Columns that name a group, usually the plate, or the batch; empty for one group.
     reference
         Expression that chooses the control rows, such as
         `pl.col("Metadata_ControlType") == "negcon"`; None takes all rows.
@@ -99,6 +125,9 @@ def normalize(
         scale = np.divide(1, spread, out=np.full(spread.shape, np.nan), where=group.spread > 0)
         # In place, so that the table is held twice and not four times.
         here = group.values
+        if method == "inverse_normal":
+            result[:, group.rows] = normal_scores(here, group.controls, scale)
+            continue
         here -= group.centre[:, None]
         here *= scale[:, None]
         result[:, group.rows] = here
@@ -135,15 +164,30 @@ def constant_features(
     return pl.DataFrame(found, schema=schema)
 
 
-def signed_log(profiles: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    """Profiles with every feature x as sign(x) log(1 + |x|).
+def normal_scores(values: np.ndarray, controls: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Blom's normal quantiles of values among controls, both (feature, row); NaN where scale is."""
+    from scipy.special import ndtri
+
+    result = np.full(values.shape, np.nan)
+    for index in np.flatnonzero(np.isfinite(scale)):
+        ordered = np.sort(controls[index][~np.isnan(controls[index])])
+        below = np.searchsorted(ordered, values[index], side="left")
+        upto = np.searchsorted(ordered, values[index], side="right")
+        rank = (below + upto + 1) / 2
+        result[index] = ndtri((rank - 0.375) / (ordered.size + 0.25))
+    result[~np.isfinite(values)] = np.nan
+    return result
+
+
+def signed_log(profiles: pl.DataFrame | pl.LazyFrame, scale: float = 1.0) -> pl.DataFrame:
+    """Profiles with every feature x as sign(x) log(1 + |x| / scale).
 
     Apply it to normalized profiles: a few features of many SDs no longer rule every distance.
     """
     frame = profiles.lazy().collect()
     features = feature_columns(frame)
     columns = [pl.col(name).cast(pl.Float64) for name in features]
-    return frame.with_columns(column.sign() * column.abs().log1p() for column in columns)
+    return frame.with_columns(column.sign() * (column.abs() / scale).log1p() for column in columns)
 
 
 def _checked(
@@ -172,4 +216,4 @@ def _groups(
         # An infinite control value would make the centre infinite.
         controls[np.isinf(controls)] = np.nan
         centre, spread = METHODS[method](controls)
-        yield _Group(key, place, here, centre, spread, ~np.isnan(centre))
+        yield _Group(key, place, here, centre, spread, ~np.isnan(centre), controls)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from phenolake.errors import ConfigurationError, UnknownNameError
+from phenolake.profiling.centring import centre
+from phenolake.profiling.density import regress_density
 from phenolake.profiling.normalization import normalize, signed_log
+from phenolake.profiling.reduction import reduce_features
 from phenolake.profiling.selection import select_features
+from phenolake.profiling.well_position import correct_position
 
 
 @dataclass(frozen=True)
@@ -21,18 +26,42 @@ class Recipe:
     description: str
     steps: tuple[Mapping[str, Any], ...]
 
+    def with_correction(self, method: str, **parameters: Any) -> Recipe:
+        """Return the same chain with another batch correction in the place of its own.
+
+        Parameters of the recipe's own correction stay where the method is the same. A recipe
+        without the step `correct` gets it at the end.
+        """
+        own = [step for step in self.steps if step.get("step") == "correct"]
+        if own and own[0].get("method") == method:
+            parameters = {**own[0], **parameters}
+        new = {**parameters, "step": "correct", "method": method}
+        steps = [new if step.get("step") == "correct" else step for step in self.steps]
+        return replace(
+            self, name=f"{self.name}:{method}", steps=tuple(steps if own else [*steps, new])
+        )
+
+
+#: Plate means go to 0 plate by plate; the SD is that of the controls of all plates together,
+#: because a plate with six controls can't tell it.
+_POOLED_Z_SCORES = (
+    {"step": "normalize", "method": "centre"},
+    {"step": "normalize", "method": "standardize", "by": ()},
+)
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         Recipe(
             "moa_default",
-            "z-scores against controls, large values compressed, control variation sphered away",
+            "z-scores with a pooled SD, large values compressed, control variation sphered away, "
+            "relative to the mean treatment",
             steps=(
-                {"step": "normalize", "method": "standardize"},
+                *_POOLED_Z_SCORES,
                 {"step": "select_features", "operations": ("positions", "missing", "variance")},
-                {"step": "signed_log"},
-                {"step": "correct", "method": "sphering", "regularization": 0.001},
+                {"step": "signed_log", "scale": 2.0},
+                {"step": "correct", "method": "sphering", "regularization": 0.1},
+                {"step": "centre", "on": "treated"},
             ),
         ),
         Recipe(
@@ -51,7 +80,10 @@ RECIPES: dict[str, Recipe] = {
     )
 }
 
-_STEPS = ("normalize", "select_features", "signed_log", "correct")
+_STEPS = (
+    "normalize", "select_features", "signed_log", "correct", "centre", "well_position",
+    "cell_density", "reduce_features",
+)  # fmt: skip
 
 
 def apply_recipe(
@@ -74,47 +106,60 @@ def apply_recipe(
     batch
         Column of the batch, for `correct`.
     by
-        Columns of the groups that `normalize` treats apart.
+        Columns of the groups that steps on a plate treat apart.
 
     Raises
     ------
     UnknownNameError
         If the recipe or one of its steps does not exist.
+    ConfigurationError
+        If a step does not fit its function.
     """
-    if isinstance(recipe, str):
-        if recipe not in RECIPES:
-            raise UnknownNameError("recipe", recipe, RECIPES)
-        recipe = RECIPES[recipe]
+    recipe = recipe_named(recipe)
     frame = well_profiles.lazy().collect()
     for step in recipe.steps:
-        arguments = dict(step)
-        name = arguments.pop("step", None)
-        if name is None:
-            raise ConfigurationError(
-                f"recipe {recipe.name!r}: {dict(step)} does not name its `step`"
-            )
-        frame = _apply(frame, name, arguments, reference, batch, by)
+        frame = _function(recipe, step, reference, batch, by)(frame)
     return frame
 
 
-def _apply(
-    frame: pl.DataFrame,
-    name: str,
-    arguments: dict[str, Any],
+def recipe_named(recipe: str | Recipe) -> Recipe:
+    """Return the recipe of that name; `UnknownNameError` offers those there are."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise UnknownNameError("recipe", recipe, RECIPES)
+    return RECIPES[recipe]
+
+
+def _function(
+    recipe: Recipe,
+    step: Mapping[str, Any],
     reference: pl.Expr | None,
     batch: str,
     by: str | Iterable[str],
-) -> pl.DataFrame:
+) -> Callable[[pl.DataFrame], pl.DataFrame]:
     # Imported here: correction builds on profiling.
     from phenolake.correction import correct
 
+    arguments = dict(step)
+    name = arguments.pop("step", None)
+    if name is None:
+        raise ConfigurationError(f"recipe {recipe.name!r}: {dict(step)} does not name its `step`")
     match name:
         case "normalize":
-            return normalize(frame, by=by, reference=reference, **arguments)
+            return partial(normalize, **{"by": by, "reference": reference, **arguments})
         case "select_features":
-            return select_features(frame, **arguments).profiles
+            return lambda frame: select_features(frame, **arguments).profiles
         case "signed_log":
-            return signed_log(frame)
+            return partial(signed_log, **arguments)
         case "correct":
-            return correct(frame, batch=batch, reference=reference, **arguments)
+            return partial(correct, batch=batch, reference=reference, **arguments)
+        case "centre":
+            return partial(centre, reference=reference, **arguments)
+        case "well_position":
+            return partial(correct_position, **{"by": by, **arguments})
+        case "cell_density":
+            return partial(regress_density, **{"by": by, "reference": reference, **arguments})
+        case "reduce_features":
+            return lambda frame: reduce_features(frame, **arguments).profiles
     raise UnknownNameError("recipe step", name, _STEPS)

@@ -6,9 +6,14 @@ is scaled by 1.4826 so that it estimates the SD of a normal distribution.
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+
+from phenolake.errors import UnknownNameError
 
 MAD_TO_SD = 1.4826
 
@@ -61,7 +66,41 @@ def is_constant(values: np.ndarray) -> np.ndarray:
     return np.fmax.reduce(values, axis=1) == np.fmin.reduce(values, axis=1)
 
 
-STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"mean": mean, "median": median}
+def quantile(values: np.ndarray, share: float) -> np.ndarray:
+    """Quantile of each row by linear interpolation, float64; NaN where a row has no value."""
+    result = _nothing(values)
+    if values.shape[1] == 0:
+        return result
+    broken = np.isnan(values.min(axis=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a row of gaps alone
+        result[broken] = np.nanquantile(values[broken].astype(np.float64), share, axis=1)
+    result[~broken] = np.quantile(values[~broken].astype(np.float64), share, axis=1)
+    return result
+
+
+STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": mean,
+    "median": median,
+    "mad": median_absolute_deviation,
+    "sd": standard_deviation,
+}
+
+
+def statistic_named(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the statistic of a name: one of `STATISTICS`, or `q10` for the 10th percentile.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    """
+    if name in STATISTICS:
+        return STATISTICS[name]
+    percent = re.fullmatch(r"q(\d{1,2})", name)
+    if percent is None:
+        raise UnknownNameError("statistic", name, [*STATISTICS, "q10", "q90"])
+    return partial(quantile, share=int(percent[1]) / 100)
 
 
 def _nothing(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ import polars as pl
 
 from phenolake.errors import UnknownNameError
 from phenolake.profiling.correlation import pearson
-from phenolake.profiling.feature_matrix import feature_columns, matrix
+from phenolake.profiling.feature_matrix import feature_columns, key_columns, matrix
+from phenolake.profiling.replicate_agreement import replicate_share
 
 # Positions go before correlation, or a position could displace a feature it correlates with.
 DEFAULT_OPERATIONS = ("variance", "missing", "positions", "correlation", "outliers")
@@ -38,6 +39,11 @@ class Thresholds:
         `outliers` drops a feature with a larger absolute value; meant for normalized profiles.
     blocklist
         `blocklist` drops features that one of these regular expressions matches from the start.
+    replicates
+        Column that replicates share, for `noise`.
+    min_agreement
+        `noise` drops a feature whose replicates agree less: the intraclass correlation, the share
+        of variance between treatments.
     """
 
     min_frequency: float = 0.05
@@ -47,6 +53,8 @@ class Thresholds:
     max_correlation: float = 0.9
     max_absolute: float = 500.0
     blocklist: tuple[str, ...] = ()
+    replicates: str = "Metadata_Perturbation"
+    min_agreement: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,14 +67,26 @@ class Selection:
 
 
 _Dropped = dict[str, tuple[str, float]]  # feature -> reason, value
-_Rule = Callable[[np.ndarray, Sequence[str], Thresholds], _Dropped]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What a rule looks at: the features that are left, their values (feature, row), the rows."""
+
+    features: list[str]
+    values: np.ndarray
+    rows: pl.DataFrame
+    limits: Thresholds
+
+
+_Rule = Callable[[_Judged], _Dropped]
 
 
 def select_features(
     profiles: pl.DataFrame | pl.LazyFrame,
     operations: Sequence[str] = DEFAULT_OPERATIONS,
     samples: pl.Expr | None = None,
-    **thresholds: float | Iterable[str],
+    **thresholds: float | str | Iterable[str],
 ) -> Selection:
     """Profiles without uninformative or redundant features, and the list of what was dropped.
 
@@ -76,7 +96,7 @@ def select_features(
         A row per well, usually normalized.
     operations
         Applied in this order, each to the features that are left: `variance`, `missing`,
-        `correlation`, `positions`, `outliers`, `blocklist`.
+        `correlation`, `positions`, `outliers`, `blocklist`, `noise` (of replicates).
     samples
         Expression that chooses the rows to judge by; None takes all.
     **thresholds
@@ -100,10 +120,11 @@ def select_features(
     limits = _thresholds(thresholds)
     frame = profiles.lazy().collect()
     features = feature_columns(frame)
-    values = matrix(frame if samples is None else frame.filter(samples), features)
+    judged = frame if samples is None else frame.filter(samples)
+    values = matrix(judged, features)
     rows: list[tuple[str, str, str, float]] = []
     for operation in operations:
-        found = RULES[operation](values, features, limits)
+        found = RULES[operation](_Judged(features, values, judged, limits))
         rows += [(name, operation, *found[name]) for name in features if name in found]
         if found:
             keep = [index for index, name in enumerate(features) if name not in found]
@@ -121,7 +142,7 @@ def select_features(
     return Selection(frame.drop(dropped["feature"].to_list()), dropped)
 
 
-def _thresholds(given: dict[str, float | Iterable[str]]) -> Thresholds:
+def _thresholds(given: dict[str, float | str | Iterable[str]]) -> Thresholds:
     known = [field.name for field in fields(Thresholds)]
     for name in given:
         if name not in known:
@@ -131,72 +152,86 @@ def _thresholds(given: dict[str, float | Iterable[str]]) -> Thresholds:
     return Thresholds(**given)  # type: ignore[arg-type]
 
 
-def _low_variance(values: np.ndarray, features: Sequence[str], limits: Thresholds) -> _Dropped:
+def _low_variance(judged: _Judged) -> _Dropped:
     dropped: _Dropped = {}
-    row_count = values.shape[1]
-    for name, row in zip(features, values, strict=True):
+    row_count = judged.values.shape[1]
+    for name, row in zip(judged.features, judged.values, strict=True):
         present = row[~np.isnan(row)]
         counts = np.sort(np.unique(present, return_counts=True)[1])
         if counts.size < 2:
             dropped[name] = ("fewer than two distinct values", float(counts.size))
-        elif counts[-2] / counts[-1] < limits.min_frequency:
+        elif counts[-2] / counts[-1] < judged.limits.min_frequency:
             dropped[name] = ("one value dominates", counts[-2] / counts[-1])
-        elif counts.size / row_count < limits.min_unique:
+        elif counts.size / row_count < judged.limits.min_unique:
             dropped[name] = ("few distinct values", counts.size / row_count)
-        elif present.var() < limits.min_variance:
+        elif present.var() < judged.limits.min_variance:
             dropped[name] = ("low variance", float(present.var()))
     return dropped
 
 
-def _missing(values: np.ndarray, features: Sequence[str], limits: Thresholds) -> _Dropped:
-    share = np.isnan(values).mean(axis=1) if values.shape[1] else np.zeros(len(features))
+def _missing(judged: _Judged) -> _Dropped:
+    share = (
+        np.isnan(judged.values).mean(axis=1)
+        if judged.values.shape[1]
+        else np.zeros(len(judged.features))
+    )
     return {
         name: ("share of missing values", float(value))
-        for name, value in zip(features, share, strict=True)
-        if value > limits.max_missing
+        for name, value in zip(judged.features, share, strict=True)
+        if value > judged.limits.max_missing
     }
 
 
-def _correlated(values: np.ndarray, features: Sequence[str], limits: Thresholds) -> _Dropped:
-    correlation = pearson(values)
+def _correlated(judged: _Judged) -> _Dropped:
+    correlation = pearson(judged.values)
     # Rounded, so that the tie rule does not hang on the order of a floating-point sum.
     total = np.round(np.nansum(np.abs(correlation), axis=1), 9)
-    rank = np.empty(len(features), np.int64)
-    rank[np.argsort(total, kind="stable")] = np.arange(len(features))
-    loses = (correlation > limits.max_correlation) & (rank[:, None] > rank[None, :])
+    rank = np.empty(len(judged.features), np.int64)
+    rank[np.argsort(total, kind="stable")] = np.arange(len(judged.features))
+    loses = (correlation > judged.limits.max_correlation) & (rank[:, None] > rank[None, :])
     dropped: _Dropped = {}
     for index in np.flatnonzero(loses.any(axis=1)).tolist():
         partner = int(np.argmax(np.where(loses[index], correlation[index], -np.inf)))
-        dropped[features[index]] = (
-            f"correlates with {features[partner]}",
+        dropped[judged.features[index]] = (
+            f"correlates with {judged.features[partner]}",
             float(correlation[index, partner]),
         )
     return dropped
 
 
-def _positions(values: np.ndarray, features: Sequence[str], limits: Thresholds) -> _Dropped:
+def _positions(judged: _Judged) -> _Dropped:
     # Imported here: the naming rules belong to the features package.
     from phenolake.features.naming import is_position
 
-    return {name: ("where, not what", np.nan) for name in features if is_position(name)}
+    return {name: ("where, not what", np.nan) for name in judged.features if is_position(name)}
 
 
-def _outliers(values: np.ndarray, features: Sequence[str], limits: Thresholds) -> _Dropped:
-    largest = np.fmax.reduce(np.abs(values), axis=1, initial=0)
+def _outliers(judged: _Judged) -> _Dropped:
+    largest = np.fmax.reduce(np.abs(judged.values), axis=1, initial=0)
     return {
         name: ("largest absolute value", float(value))
-        for name, value in zip(features, largest, strict=True)
-        if value > limits.max_absolute
+        for name, value in zip(judged.features, largest, strict=True)
+        if value > judged.limits.max_absolute
     }
 
 
-def _blocklisted(values: np.ndarray, features: Sequence[str], limits: Thresholds) -> _Dropped:
-    patterns = [re.compile(pattern) for pattern in limits.blocklist]
+def _blocklisted(judged: _Judged) -> _Dropped:
+    patterns = [re.compile(pattern) for pattern in judged.limits.blocklist]
     return {
         name: (f"matches {pattern.pattern}", np.nan)
-        for name in features
+        for name in judged.features
         for pattern in patterns
         if pattern.match(name)
+    }
+
+
+def _noise(judged: _Judged) -> _Dropped:
+    key_columns(judged.rows, judged.limits.replicates)
+    share = replicate_share(judged.rows, judged.values, judged.limits.replicates)
+    return {
+        name: ("replicates disagree", float(value))
+        for name, value in zip(judged.features, share, strict=True)
+        if value < judged.limits.min_agreement
     }
 
 
@@ -207,4 +242,5 @@ RULES: dict[str, _Rule] = {
     "positions": _positions,
     "outliers": _outliers,
     "blocklist": _blocklisted,
+    "noise": _noise,
 }
