@@ -4,10 +4,10 @@ import dagster as dg
 import polars as pl
 
 from phenolake.images.catalog import catalogue_plate
-from phenolake.pictures import as_markdown, plate_heatmap
 from phenolake.screens.plate_map import read_plate_map
 from phenolake.tables import PLATE_MAP, RAW_IMAGE_CATALOG
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_resources import LakeResource, ScreensResource
@@ -47,10 +47,8 @@ def raw_image_catalog(
                 "channels": ", ".join(found.rows["channel"].unique().sort()),
                 "bytes of images": int(found.rows.unique("uri")["bytes"].sum()),
                 "refused": len(found.problems),
-                "sites per well": dg.MetadataValue.md(
-                    as_markdown(
-                        plate_heatmap(per_well, "sites", title=run.key.plate), "sites per well"
-                    )
+                "sites per well": well_heatmap(
+                    per_well, "sites", plate=run.key.plate, words="sites per well"
                 ),
             },
             [

@@ -5,13 +5,14 @@ import polars as pl
 
 from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
-from phenolake.pictures import as_markdown, plate_heatmap
+from phenolake.pictures import as_markdown
 from phenolake.segmentation import resolve_method
 from phenolake.stages.light import illumination_file
 from phenolake.stages.masks import SegmentSite, segment_plate
 from phenolake.stages.outlines import outlines_of_some
 from phenolake.tables import SEGMENTATION_MASKS
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
@@ -47,7 +48,7 @@ def segmentation_masks(
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
         config = run.screen.config
-        sites = complete_sites(run.read("raw_image_catalog"), config.roles)
+        sites = complete_sites(run.read("raw_image_catalog"), config)
         method = resolve_method(config.segmentation or screens.segmentation)
         problems: list[Problem] = []
         with illumination_file(run.read("illumination_functions"), config.roles) as light:
@@ -89,10 +90,8 @@ def segmentation_masks(
                 "outlines": dg.MetadataValue.md(
                     as_markdown(outlines, "outlines") if outlines else "none"
                 ),
-                "cells per well": dg.MetadataValue.md(
-                    as_markdown(
-                        plate_heatmap(per_well, "cells", title=run.key.plate), "cells per well"
-                    )
+                "cells per well": well_heatmap(
+                    per_well, "cells", plate=run.key.plate, words="cells per well"
                 ),
             },
             [

@@ -6,11 +6,11 @@ import polars as pl
 from phenolake.features import feature_names
 from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
-from phenolake.pictures import as_markdown, plate_heatmap
 from phenolake.stages.cells import MeasureSite, measure_plate, sites_with_masks
 from phenolake.stages.light import illumination_file
 from phenolake.tables import SINGLE_CELL_FEATURES
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
@@ -47,7 +47,7 @@ def single_cell_features(
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
         config = run.screen.config
-        sites = complete_sites(run.read("raw_image_catalog"), config.roles)
+        sites = complete_sites(run.read("raw_image_catalog"), config)
         problems: list[Problem] = []
         tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
         with illumination_file(run.read("illumination_functions"), config.roles) as light:
@@ -78,12 +78,8 @@ def single_cell_features(
                 "features": len(feature_names(config.roles, compartments, config.features)),
                 "cells per second": round(commit.rows / seconds, 1),
                 "megabytes": round(commit.bytes / 1e6, 2),
-                "cells per well": dg.MetadataValue.md(
-                    as_markdown(
-                        plate_heatmap(cells, "cells", title=run.key.plate), "cells per well"
-                    )
-                    if commit.rows
-                    else "no cells"
+                "cells per well": well_heatmap(
+                    cells, "cells", plate=run.key.plate, words="cells per well"
                 ),
             },
             [

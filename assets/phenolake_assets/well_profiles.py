@@ -4,11 +4,11 @@ import dagster as dg
 import polars as pl
 
 from phenolake.identity import PlateKey
-from phenolake.pictures import as_markdown, plate_heatmap
 from phenolake.screens.config import ScreenConfig
 from phenolake.stages.profiles import NORMALIZATIONS, normalize_wells, profile_wells
 from phenolake.tables import NORMALIZED_PROFILES, WELL_PROFILES
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import plate_map
@@ -142,12 +142,9 @@ def _readout_pictures(
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """A plate heatmap of each readout of the screen."""
     return {
-        readout: dg.MetadataValue.md(
-            as_markdown(
-                plate_heatmap(profiles, readout, title=f"{key.plate}: {readout}", unit=unit),
-                readout,
-            )
+        readout: well_heatmap(
+            profiles, readout, plate=f"{key.plate}: {readout}", words=readout, unit=unit
         )
         for readout in config.readout_columns
-        if readout in profiles.columns and profiles.height
+        if readout in profiles.columns
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+
 from plates import WELLS, write_screen, write_site
 from scenario import Installation, installation
 

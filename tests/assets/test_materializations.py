@@ -8,9 +8,9 @@ import re
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from scenario import contents, failure_of
 
 from phenolake.tables import TABLES
+from scenario import contents, failure_of
 
 OF_PLATES = [
     "raw_image_catalog",
@@ -71,7 +71,9 @@ def test_heavy_assets_show_a_picture(materialized, asset):
 def test_all_checks_pass_on_clean_images(materialized, run):
     checks = materialized.runs[run].get_asset_check_evaluations()
     assert {check.check_name for check in checks} >= {"keys_are_unique"}
-    failed = {f"{check.asset_key.path[-1]}.{check.check_name}" for check in checks if not check.passed}
+    failed = {
+        f"{check.asset_key.path[-1]}.{check.check_name}" for check in checks if not check.passed
+    }
     assert failed == set()
 
 
@@ -157,5 +159,7 @@ def test_masks_and_features_share_object_numbers(materialized):
     masks = lake.read("segmentation_masks", GFP_PLATE)
     for row in masks.iter_rows(named=True):
         labels = decode_labels(row["labels"], (row["height"], row["width"]), row["codec"])
-        numbers = cells.filter(pl.col("Metadata_Well") == row["Metadata_Well"])["Metadata_ObjectNumber"]
+        numbers = cells.filter(pl.col("Metadata_Well") == row["Metadata_Well"])[
+            "Metadata_ObjectNumber"
+        ]
         assert sorted(set(labels.ravel().tolist()) - {0}) == sorted(numbers)
