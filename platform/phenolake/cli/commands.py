@@ -159,6 +159,18 @@ def import_(
 
 
 @app.command()
+def verify(
+    screen: Annotated[str | None, typer.Option(help="Only this screen.")] = None,
+    plate: Annotated[str | None, typer.Option(help="Only this plate of the screen.")] = None,
+    sizes_only: Annotated[bool, typer.Option(help="Compare sizes, read no bytes.")] = False,
+) -> None:
+    """Check the image files against the catalogue: one line per difference, exit 1 if any."""
+    from phenolake.cli.verify import verify_files
+
+    raise typer.Exit(verify_files(screen, plate, sizes_only=sizes_only))
+
+
+@app.command()
 def doctor(
     warm: Annotated[
         bool, typer.Option("--warm", help="Also compile the kernels now, not at the first run.")

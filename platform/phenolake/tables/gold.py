@@ -22,13 +22,7 @@ WELL_PROFILES = Table(
     partition_by=PER_PLATE,
     columns=(
         *_WELL_COLUMNS,
-        Column(
-            "Metadata_SiteCount",
-            pa.int64(),
-            "segmented sites of the well",
-            unit="sites",
-            nullable=False,
-        ),
+        Column("Metadata_SiteCount", pa.int64(), "segmented sites of the well", unit="sites"),
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,

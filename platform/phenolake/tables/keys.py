@@ -22,7 +22,10 @@ OBJECT = Column(
     nullable=False,
 )
 CELL_COUNT = Column(
-    "Metadata_CellCount", pa.int64(), "segmented cells", unit="cells", nullable=False
+    "Metadata_CellCount",
+    pa.int64(),
+    "segmented cells; null where an imported table does not say",
+    unit="cells",
 )
 
 TREATMENT: tuple[Column, ...] = (

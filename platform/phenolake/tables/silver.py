@@ -105,4 +105,6 @@ SINGLE_CELL_FEATURES = Table(
     partition_by=PER_PLATE,
     columns=(keys.SCREEN, keys.BATCH, keys.PLATE, keys.WELL, keys.SITE, keys.OBJECT),
     features=Features(pa.float32(), "CellProfiler-style feature <Compartment>_<Family>_<Measure>"),
+    # Imported cells keep their source and the numbers that CellProfiler gave them.
+    free_metadata=True,
 )

@@ -1,0 +1,176 @@
+"""Tables with a row per object (one compartment), as streams of frames in image order.
+
+Frames have `image`, `object`, `parent_<compartment>` (int64) and features named by compartment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from phenolake.errors import ImportSourceError
+from phenolake.importing.csv_blocks import Faults, header_lines, number_blocks
+
+IMAGE, OBJECT = "image", "object"
+
+_KEYS = {"ImageNumber": IMAGE, "ObjectNumber": OBJECT}
+_PARENT = re.compile(r"Parent_(\w+)")
+
+
+def parent_column(compartment: str) -> str:
+    """Column that holds the number of the parent object."""
+    return f"parent_{compartment}"
+
+
+class ObjectTable(Protocol):
+    """One compartment of an export."""
+
+    compartment: str
+    origin: str
+    #: names as in the source, without the compartment's prefix
+    columns: tuple[str, ...]
+    faults: Faults
+
+    def frames(self, *, in_order: bool = False) -> Iterator[pl.DataFrame]:
+        """Rows as frames; `in_order` sorts a table that is not in image order.
+
+        Raises
+        ------
+        ImportSourceError
+            If the table ends too early or is damaged; what came before is sound.
+        """
+        ...
+
+
+@dataclass
+class CsvTable:
+    """A CSV of one compartment, or its share of a CSV with two header rows.
+
+    `positions` maps column names to their place in the file; None means all columns.
+    """
+
+    compartment: str
+    path: Path
+    columns: tuple[str, ...]
+    header_rows: int = 1
+    places: tuple[int, ...] = ()
+    width: int = 0
+    faults: Faults = field(default_factory=Faults)
+
+    @property
+    def origin(self) -> str:
+        """The file."""
+        return str(self.path)
+
+    def frames(self, *, in_order: bool = False) -> Iterator[pl.DataFrame]:
+        """Rows as frames; `in_order` sorts, which needs the whole table in memory."""
+        frames = self._frames()
+        if not in_order:
+            yield from frames
+            return
+        yield pl.concat(frames, how="vertical").sort(IMAGE, OBJECT, maintain_order=True)
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        places = self.places or tuple(range(len(self.columns)))
+        # Unique names for the parser; columns of other compartments are parsed and dropped.
+        parser_names = [f"c{i}" for i in range(self.width or len(self.columns))]
+        wanted: dict[str, str] = {}
+        for place, name in zip(places, self.columns, strict=True):
+            target = placed_name(self.compartment, name)
+            if target not in wanted.values():
+                wanted[parser_names[place]] = target
+        for table in number_blocks(self.path, parser_names, self.header_rows, self.faults):
+            text = self.faults.text_columns
+            kept = [name for name in wanted if name not in text]
+            frame = pl.DataFrame(pl.from_arrow(table.select(kept))).rename(
+                {n: wanted[n] for n in kept}
+            )
+            yield typed(frame)
+        self.faults.text_columns = {wanted.get(name, name) for name in self.faults.text_columns}
+        for name in list(self.faults.not_numbers):
+            self.faults.not_numbers[wanted.get(name, name)] = self.faults.not_numbers.pop(name)
+
+
+def csv_tables(path: Path, compartments: Mapping[str, str]) -> list[CsvTable]:
+    """The compartments in a CSV file; `compartments` maps lower-case names to ours.
+
+    A file named for a compartment is one; a file with two header rows holds several.
+
+    Raises
+    ------
+    ImportSourceError
+        If the file is empty, or has no columns ImageNumber and ObjectNumber.
+    """
+    lines = header_lines(path, 2)
+    if not lines or not any(lines[0]):
+        raise ImportSourceError(path, "the file is empty")
+    if len(lines) == 2 and {"ImageNumber", "ObjectNumber"} <= set(lines[1]):
+        return _two_header_tables(path, lines, compartments)
+    if not {"ImageNumber", "ObjectNumber"} <= set(lines[0]):
+        raise ImportSourceError(path, "has no columns ImageNumber and ObjectNumber")
+    stem = path.name.split(".")[0].casefold()
+    return [CsvTable(compartments.get(stem, path.name.split(".")[0]), path, tuple(lines[0]))]
+
+
+def _two_header_tables(
+    path: Path, lines: list[list[str]], compartments: Mapping[str, str]
+) -> list[CsvTable]:
+    groups: dict[str, list[int]] = {}
+    for place, group in enumerate(lines[0]):
+        groups.setdefault(group, []).append(place)
+    names = lines[1]
+    image = names.index("ImageNumber")
+    number = names.index("ObjectNumber")
+    tables = []
+    for group, places in groups.items():
+        if group.casefold() == "image":
+            continue
+        keyed = [image, *([] if number in places else [number]), *places]
+        tables.append(
+            CsvTable(
+                compartments.get(group.casefold(), group),
+                path,
+                tuple(names[place] for place in keyed),
+                header_rows=2,
+                places=tuple(keyed),
+                width=len(names),
+            )
+        )
+    return tables
+
+
+def is_feature(name: str) -> bool:
+    """Tell a measurement from a key, an object number or a link between objects."""
+    return name not in _KEYS and not name.startswith(
+        ("Parent_", "Number_Object_Number", "Metadata_")
+    )
+
+
+def placed_name(compartment: str, name: str) -> str:
+    """Our name of a source column: a key, a parent, `Metadata_...` or `<Compartment>_...`."""
+    if name in _KEYS:
+        return _KEYS[name]
+    if parent := _PARENT.fullmatch(name):
+        return parent_column(parent[1])
+    if not is_feature(name):
+        return f"Metadata_{compartment}_{name.removeprefix('Metadata_')}"
+    return f"{compartment}_{name}"
+
+
+def typed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keys, parents and numbers as int64, features as float32."""
+    whole = [
+        name
+        for name in frame.columns
+        if name in (IMAGE, OBJECT) or name.startswith("parent_") or name.startswith("Metadata_")
+    ]
+    features = [name for name in frame.columns if name not in whole]
+    # Rounded from float64, as any reader of the source would, not parsed as float32.
+    return frame.with_columns(
+        pl.col(whole).cast(pl.Int64, strict=False), pl.col(features).cast(pl.Float32)
+    )
