@@ -31,7 +31,7 @@ def illumination_functions(
     """Illumination function of each channel of the plate; raw images are divided by it."""
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
-        sites = complete_sites(run.read("raw_image_catalog"), run.screen.config.roles)
+        sites = complete_sites(run.read("raw_image_catalog"), run.screen.config)
         found = list(estimate_illumination(sites))
         rows = pl.DataFrame(
             [

@@ -43,7 +43,7 @@ def image_quality(
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
         config = run.screen.config
-        sites = complete_sites(run.read("raw_image_catalog"), config.roles)
+        sites = complete_sites(run.read("raw_image_catalog"), config)
         problems: list[Problem] = []
         judged = judge_plate(sites, compute.open(), problems)
         rows = [row for site in run.progress(judged, len(sites), "image quality") for row in site]

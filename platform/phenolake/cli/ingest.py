@@ -11,6 +11,7 @@ from phenolake.errors import EmptyFolderError
 from phenolake.images.readers.base import image_files
 from phenolake.lake import Lake
 from phenolake.screens.discover import Plate, Screen
+from phenolake.screens.proposal import keep_proposal
 from phenolake.screens.registry import ScreenRegistry
 from phenolake.settings import Settings
 
@@ -27,11 +28,14 @@ def ingest_screen(
 ) -> int:
     """Materialize every table of a screen; returns 0, or 1 when a run failed.
 
-    Plates whose profiles are newer than their files are left as they are unless `force`.
+    A folder without a `screen.yaml` gets the one `phenolake inspect` proposes, kept with the
+    registered screens. Plates whose profiles are newer than their files are left as they are
+    unless `force`.
     """
     settings = Settings()
     Lake(settings.tables_uri).validate()
     registry = ScreenRegistry(settings.home_path / "screens", settings.inbox_path)
+    config = config or keep_proposal(folder, settings.home_path / "screens", name)
     screen = registry.register(folder, config, name)
     plates = screen.plates()
     if not plates:

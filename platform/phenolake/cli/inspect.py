@@ -126,11 +126,7 @@ def missing_planes(problem: Problem) -> int:
         return 0
     words = (problem.got or "").replace("(", " ").split()
     return next(
-        (
-            int(n)
-            for n, word in pairwise(words)
-            if word == "missing" and n.isdecimal()
-        ),
+        (int(n) for n, word in pairwise(words) if word == "missing" and n.isdecimal()),
         1,
     )
 

@@ -103,7 +103,7 @@ def quarantine_rows(
         }
         for number, problem in enumerate(problems)
     ]
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "Metadata_Screen": pl.String,
         "Metadata_Plate": pl.String,
         "stage": pl.String,

@@ -58,7 +58,7 @@ def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) 
     if catalog.is_empty():
         return []
     config = screen if isinstance(screen, ScreenConfig) else None
-    roles = config.roles if config else tuple(screen)  # type: ignore[arg-type]
+    roles = config.roles if config else tuple(screen)
     projections = tuple(config.projection_of(role) if config else "maximum" for role in roles)
     chosen = _at_time_points(catalog, config.time_points if config else "first")
     stride = 10 ** len(str(catalog["Metadata_Site"].max()))
@@ -70,12 +70,11 @@ def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) 
         "Metadata_Site",
         "t",
     ]
-    for name in ("projection",):  # catalogues of the first version lack it
-        if name not in chosen.columns:
-            chosen = chosen.with_columns(pl.lit(None, pl.String).alias(name))
+    if "projection" not in chosen.columns:  # a catalogue of the first version
+        chosen = chosen.with_columns(pl.lit(None, pl.String).alias("projection"))
     grouped = chosen.sort(*keys[2:], "channel", "z").group_by(keys, maintain_order=True)
     sites = []
-    for (*place, site, t), planes in grouped:
+    for (name, batch, plate, well, site, t), planes in grouped:
         by_role: dict[str, list[tuple[int, str | None, str, int]]] = {}
         columns = ("channel", "z", "projection", "uri", "index_in_file")
         for role, *plane in planes.select(columns).iter_rows():
@@ -83,7 +82,7 @@ def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) 
         if all(role in by_role for role in roles):
             stacks = tuple(_stack(by_role[r], p) for r, p in zip(roles, projections, strict=True))
             number = site if config is None or config.time_points != "all" else t * stride + site
-            sites.append(Site(*place, number, tuple(roles), stacks, projections, t))
+            sites.append(Site(name, batch, plate, well, number, tuple(roles), stacks, projections, t))
     return sites
 
 

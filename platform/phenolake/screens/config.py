@@ -94,6 +94,14 @@ class ScreenConfig(_Section):
     readouts: list[str] = Field(
         default_factory=list, description="profile columns that plate_quality and hits judge"
     )
+    recipe: str = Field(
+        "moa_default", description="recipe from well profiles to corrected profiles"
+    )
+    corrections: list[str] = Field(
+        default_factory=lambda: ["none", "sphering"],
+        description="batch corrections kept side by side: none, mean_centring, sphering, tvn, coral, "
+        "combat, harmony_scrna",
+    )
     labels: Literal["moa", "perturbation"] = Field(
         "moa", description="what the models learn to tell apart, from the plate map"
     )
@@ -105,6 +113,17 @@ class ScreenConfig(_Section):
             checked_name("plate", self.plate)
         if self.preset not in PRESETS:
             raise ValueError(str(UnknownNameError("preset", self.preset, PRESETS)))
+        # Imported here: only screens need the numerics' names, and only when they are read.
+        from phenolake.correction import METHODS
+        from phenolake.profiling import RECIPES
+
+        if self.recipe not in RECIPES:
+            raise ValueError(str(UnknownNameError("recipe", self.recipe, RECIPES)))
+        if not self.corrections:
+            raise ValueError("corrections: name at least one, such as none")
+        for method in self.corrections:
+            if method not in METHODS:
+                raise ValueError(str(UnknownNameError("correction method", method, METHODS)))
         known = set(self.roles)
         for what, role in (
             ("nuclei_channel", self.nuclei_channel),

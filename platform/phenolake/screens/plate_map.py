@@ -8,60 +8,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from phenolake.errors import ConfigurationError, WellNameError
+from phenolake.errors import ConfigurationError, EmptyFolderError, WellNameError
 from phenolake.identity import PlateKey, Well, row_number
 from phenolake.images.planes import Problem
 from phenolake.screens.config import PlateMapConfig, ScreenConfig
 from phenolake.screens.discover import Screen, inside
+from phenolake.screens.plate_map_columns import (
+    COLUMNS,
+    control_by_treatment,
+    control_type,
+    free_name,
+    our_columns,
+    well_name,
+    well_of_row_and_column,
+)
+from phenolake.screens.plate_map_doses import normalized, parse_dose, unit_of_header
+from phenolake.screens.plate_map_files import (
+    LoadedMap,
+    find_assay_layout,
+    find_plate_map,
+    load_plate_map,
+)
 
-#: Our name -> column names it is recognised by, in lower case without spaces and underscores.
-_SYNONYMS: dict[str, tuple[str, ...]] = {
-    "well": ("well", "wellposition", "wellname", "wellid", "metadatawell"),
-    "row": ("row", "wellrow"),
-    "column": ("column", "col", "wellcolumn"),
-    "plate": ("plate", "platename", "barcode", "assayplatebarcode", "metadataplate"),
-    "batch": ("batch", "metadatabatch"),
-    "perturbation": ("perturbation", "compound", "treatment", "compoundname", "drug", "broadsample"),
-    "concentration": ("concentration", "dose", "conc", "concentrationum", "doseum", "mmolesperliter"),
-    "unit": ("unit", "concentrationunit", "doseunit"),
-    "control": ("control", "controltype", "welltype", "metadatacontroltype"),
-    "group": ("group", "controlgroup"),
-    "moa": ("moa", "mechanism", "mechanismofaction", "class"),
-    "cell_line": ("cellline", "cellid", "celltype"),
-    "smiles": ("smiles", "structure"),
-}
-_COLUMNS = {
-    "batch": "Metadata_Batch",
-    "perturbation": "Metadata_Perturbation",
-    "concentration": "Metadata_Concentration",
-    "unit": "Metadata_ConcentrationUnit",
-    "control": "Metadata_ControlType",
-    "group": "Metadata_ControlGroup",
-    "moa": "Metadata_MOA",
-    "cell_line": "Metadata_CellLine",
-    "smiles": "Metadata_SMILES",
-}
-_CONTROL_WORDS = {
-    "negcon": "negcon",
-    "negative": "negcon",
-    "negative_control": "negcon",
-    "control": "negcon",
-    "dmso": "negcon",
-    "poscon": "poscon",
-    "positive": "poscon",
-    "positive_control": "poscon",
-    "trt": "trt",
-    "treated": "trt",
-    "sample": "trt",
-    "empty": "empty",
-    "": "trt",
-}
 _ROW_RANGE = re.compile(r"([A-Za-z]{1,2})(?:-([A-Za-z]{1,2}))?")
+ORIGINAL_DOSE = "Metadata_ConcentrationOriginal"
 
 
 @dataclass(frozen=True)
@@ -75,52 +51,96 @@ class PlateMap:
 def read_plate_map(screen: Screen, key: PlateKey, imaged_wells: Collection[str]) -> PlateMap:
     """The treatments of one plate, one row per well that has images.
 
-    Rows for wells without images, and images of wells without a row, become problems; such wells
-    keep a row without treatment, so that nothing is lost. Without a plate map file every well is
-    `trt`.
+    The file is the one `plate_map.file` names; if that is not there, JUMP's barcode file, a file
+    named as a plate map or layout, or Harmony's assay layout is looked for. Rows for wells without
+    images, and images of wells without a row, become problems; such wells keep a row without
+    treatment, so that nothing is lost. Without a plate map every well is `trt`.
 
     Raises
     ------
     ConfigurationError
-        If the file can't be read as CSV, or lacks the columns that name a well.
+        If the file can't be read, or lacks the columns that name a well.
     """
     config = screen.config
-    path = inside(screen.folder, config.plate_map.file)
+    path = _plate_map_file(screen, key)
     problems: list[Problem] = []
-    if path.exists():
-        listed = _listed_wells(path, config.plate_map, key, problems)
+    if path is not None:
+        listed = _listed_wells(load_plate_map(path, key.plate), config.plate_map, key, problems)
     else:
         problems.append(
             Problem(
                 "no_plate_map",
                 "Put a CSV with columns well and perturbation beside screen.yaml.",
-                uri=str(path),
+                uri=str(screen.folder / config.plate_map.file),
                 expected="a plate map",
                 got="no such file",
             )
         )
         listed = pl.DataFrame(schema={"Metadata_Well": pl.String})
-    problems.extend(_differences(listed, set(imaged_wells), path if path.exists() else None))
-    wells = pl.DataFrame({"Metadata_Well": sorted(imaged_wells)}, schema={"Metadata_Well": pl.String})
+    problems.extend(_differences(listed, set(imaged_wells), path))
+    wells = pl.DataFrame(
+        {"Metadata_Well": sorted(imaged_wells)}, schema={"Metadata_Well": pl.String}
+    )
     rows = wells.join(listed, on="Metadata_Well", how="left", maintain_order="left")
     return PlateMap(_completed(rows, config, key), problems)
 
 
+def _plate_map_file(screen: Screen, key: PlateKey) -> Path | None:
+    named = inside(screen.folder, screen.config.plate_map.file)
+    if named.is_file():
+        return named
+    if "file" in screen.config.plate_map.model_fields_set:
+        return None
+    if (found := find_plate_map(screen.folder, key.plate)) is not None:
+        return found
+    with suppress(EmptyFolderError):
+        return find_assay_layout(screen.plate(key.plate).folder)
+    return None
+
+
 def _listed_wells(
-    path: Path, config: PlateMapConfig, key: PlateKey, problems: list[Problem]
+    loaded: LoadedMap, config: PlateMapConfig, key: PlateKey, problems: list[Problem]
 ) -> pl.DataFrame:
     """The file's rows for this plate, with our column names, one per well."""
-    table = _read_csv(path)
-    ours = _our_columns(table.columns, config, path)
-    if "plate" in ours:
+    table, path = loaded.table, loaded.path
+    ours = our_columns(table.columns, config, path)
+    if "plate" in ours and not loaded.is_for_one_plate:
         table = table.filter(pl.col(ours["plate"]) == key.plate)
-    wells: list[str | None] = []
-    for record in table.iter_rows(named=True):
-        text = record[ours["well"]] if "well" in ours else f"{record[ours['row']]}{record[ours['column']]}"
+    values = {"Metadata_Well": _wells(table, ours, path, problems)}
+    for name, column in COLUMNS.items():
+        if name in ours:
+            values[column] = table[ours[name]].replace("", None)
+    taken = set(ours.values())
+    for column in table.columns:
+        if column not in taken:
+            values[free_name(column)] = table[column].replace("", None)
+    for column, value in loaded.extra.items():
+        values.setdefault(free_name(column), pl.Series([value] * table.height, dtype=pl.String))
+    listed = pl.DataFrame(values).filter(pl.col("Metadata_Well").is_not_null())
+    listed = _with_solvent_controls(_with_rows(listed, config))
+    listed = _with_doses(listed, config, ours.get("concentration"), path, problems)
+    return _unique_wells(_with_controls(listed, config, path, problems), path, problems)
+
+
+def _wells(
+    table: pl.DataFrame, ours: dict[str, str], path: Path, problems: list[Problem]
+) -> pl.Series:
+    """Canonical well names; null for a text that is none, with a problem."""
+    names: list[str | None] = []
+    if "well" in ours:
+        texts = table[ours["well"]].to_list()
+    else:
+        texts = [
+            f"{row} {column}"
+            for row, column in table.select(ours["row"], ours["column"]).iter_rows()
+        ]
+    for text in texts:
         try:
-            wells.append(_well_name(text or ""))
+            names.append(
+                well_name(text) if "well" in ours else well_of_row_and_column(*text.split(" ", 1))
+            )
         except WellNameError as error:
-            wells.append(None)
+            names.append(None)
             problems.append(
                 Problem(
                     "bad_well_name",
@@ -131,62 +151,7 @@ def _listed_wells(
                     got=str(error),
                 )
             )
-    values = {"Metadata_Well": pl.Series(wells, dtype=pl.String)}
-    for name, column in _COLUMNS.items():
-        if name in ours:
-            values[column] = table[ours[name]].replace("", None)
-    taken = set(ours.values())
-    for column in table.columns:
-        if column not in taken:
-            values[_free_name(column)] = table[column].replace("", None)
-    listed = pl.DataFrame(values).filter(pl.col("Metadata_Well").is_not_null())
-    listed = _with_rows(listed, config)
-    listed = _with_numbers(listed, config, path, problems)
-    return _unique_wells(listed, path, problems)
-
-
-def _read_csv(path: Path) -> pl.DataFrame:
-    separator = "\t" if path.suffix.lower() in (".tsv", ".txt") else ","
-    try:
-        table = pl.read_csv(path, separator=separator, infer_schema=False, encoding="utf8-lossy")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ConfigurationError(f"{path}: not readable as a CSV plate map: {error}") from error
-    return table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns}).with_columns(
-        pl.all().str.strip_chars().fill_null("")
-    )
-
-
-def _our_columns(columns: list[str], config: PlateMapConfig, path: Path) -> dict[str, str]:
-    if unknown := set(config.columns) - set(_SYNONYMS):
-        raise ConfigurationError(
-            f"plate_map.columns: unknown names {sorted(unknown)}; known: {', '.join(_SYNONYMS)}"
-        )
-    if missing := [column for column in config.columns.values() if column not in columns]:
-        raise ConfigurationError(f"{path}: no column {missing[0]!r}; it has {', '.join(columns)}")
-    plain = {re.sub(r"[\s_\-]", "", column.casefold()): column for column in columns}
-    ours = {
-        name: next(plain[word] for word in words if word in plain)
-        for name, words in _SYNONYMS.items()
-        if name not in config.columns and any(word in plain for word in words)
-    }
-    ours |= config.columns
-    if "well" not in ours and not {"row", "column"} <= set(ours):
-        raise ConfigurationError(
-            f"{path}: no column names the well; it has {', '.join(columns)}. "
-            "Add a column `well`, or map one under `plate_map.columns` in screen.yaml."
-        )
-    return ours
-
-
-def _well_name(text: str) -> str:
-    if match := re.fullmatch(r"(\d{1,2})[,;:]\s*(\d{1,2})", text):  # row, column as numbers
-        return Well.checked(int(match[1]), int(match[2]), text).name
-    return Well.parse(text).name
-
-
-def _free_name(column: str) -> str:
-    clean = re.sub(r"\W+", "_", column).strip("_")
-    return clean if clean.startswith("Metadata_") else f"Metadata_{clean}"
+    return pl.Series(names, dtype=pl.String)
 
 
 def _with_rows(listed: pl.DataFrame, config: PlateMapConfig) -> pl.DataFrame:
@@ -209,47 +174,98 @@ def _with_rows(listed: pl.DataFrame, config: PlateMapConfig) -> pl.DataFrame:
     )
 
 
-def _with_numbers(
+def _with_solvent_controls(listed: pl.DataFrame) -> pl.DataFrame:
+    """Wells that JUMP's maps give a solvent and no compound are treated with the solvent."""
+    if not {"Metadata_solvent", "Metadata_Perturbation"} <= set(listed.columns):
+        return listed
+    return listed.with_columns(pl.coalesce("Metadata_Perturbation", "Metadata_solvent"))
+
+
+def _with_doses(
+    listed: pl.DataFrame,
+    config: PlateMapConfig,
+    column: str | None,
+    path: Path,
+    problems: list[Problem],
+) -> pl.DataFrame:
+    """Doses as numbers, molar ones in uM; the file's text is kept where it says it otherwise."""
+    if "Metadata_Concentration" not in listed.columns:
+        return listed
+    if "Metadata_ConcentrationUnit" not in listed.columns:
+        listed = listed.with_columns(pl.lit(None, pl.String).alias("Metadata_ConcentrationUnit"))
+    usual = config.unit or (unit_of_header(column) if column else None)
+    numbers: list[float | None] = []
+    units: list[str | None] = []
+    originals: list[str | None] = []
+    wanted = ("Metadata_Well", "Metadata_Concentration", "Metadata_ConcentrationUnit")
+    for well, text, unit in listed.select(wanted).iter_rows():
+        parsed = parse_dose(text) if text else None
+        if text and parsed is None:
+            problems.append(
+                Problem(
+                    "bad_concentration",
+                    "Write the dose as a plain number.",
+                    uri=str(path),
+                    well=well,
+                    expected="a number",
+                    got=text,
+                )
+            )
+        number, own = parsed or (None, None)
+        said = own or unit or usual
+        dose, canonical = (None, unit) if number is None else normalized(number, said)
+        numbers.append(dose)
+        units.append(canonical)
+        originals.append(
+            None if number is None else " ".join(filter(None, (text, None if own else said)))
+        )
+    is_changed = any(
+        number is not None
+        and original not in (f"{number:g}", f"{number:g} {unit}", f"{number}", f"{number} {unit}")
+        for number, unit, original in zip(numbers, units, originals, strict=True)
+    )
+    listed = listed.with_columns(
+        pl.Series("Metadata_Concentration", numbers, dtype=pl.Float64),
+        pl.Series("Metadata_ConcentrationUnit", units, dtype=pl.String),
+    )
+    return (
+        listed.with_columns(pl.Series(ORIGINAL_DOSE, originals, dtype=pl.String))
+        if is_changed
+        else listed
+    )
+
+
+def _with_controls(
     listed: pl.DataFrame, config: PlateMapConfig, path: Path, problems: list[Problem]
 ) -> pl.DataFrame:
-    """Doses as numbers and control words as control types; other texts become problems."""
-    if "Metadata_Concentration" in listed.columns:
-        numbers = listed["Metadata_Concentration"].cast(pl.Float64, strict=False)
-        bad = listed.filter(numbers.is_null() & listed["Metadata_Concentration"].is_not_null())
-        problems.extend(
-            Problem(
-                "bad_concentration",
-                "Write the dose as a plain number.",
-                uri=str(path),
-                well=well,
-                expected="a number",
-                got=text,
-            )
-            for well, text in bad.select("Metadata_Well", "Metadata_Concentration").iter_rows()
+    """Control types from the control column, or else from the treatment's name."""
+    if "Metadata_ControlType" not in listed.columns:
+        if "Metadata_Perturbation" not in listed.columns or config.negative_control:
+            return listed
+        types = [control_by_treatment(name) for name in listed["Metadata_Perturbation"]]
+        return listed.with_columns(pl.Series("Metadata_ControlType", types, dtype=pl.String))
+    own = {word.casefold(): kind for word, kind in config.controls.items()}
+    given = listed["Metadata_ControlType"].fill_null("")
+    found = [own.get(text.casefold()) or control_type(text) for text in given]
+    problems.extend(
+        Problem(
+            "unknown_control_type",
+            "Map it under `plate_map.controls` in screen.yaml.",
+            uri=str(path),
+            well=well,
+            expected="negcon, poscon, trt or empty",
+            got=text,
         )
-        listed = listed.with_columns(numbers)
-    if "Metadata_ControlType" in listed.columns:
-        words = {**_CONTROL_WORDS, **{k.casefold(): v for k, v in config.controls.items()}}
-        given = listed["Metadata_ControlType"].fill_null("")
-        types = [words.get(text.casefold()) for text in given]
-        problems.extend(
-            Problem(
-                "unknown_control_type",
-                "Map it under `plate_map.controls` in screen.yaml.",
-                uri=str(path),
-                well=well,
-                expected="negcon, poscon, trt or empty",
-                got=text,
-            )
-            for well, text, control in zip(listed["Metadata_Well"], given, types, strict=True)
-            if control is None
-        )
-        listed = listed.with_columns(pl.Series("Metadata_ControlType", types, dtype=pl.String))
-    return listed
+        for well, text, control in zip(listed["Metadata_Well"], given, found, strict=True)
+        if control is None
+    )
+    return listed.with_columns(pl.Series("Metadata_ControlType", found, dtype=pl.String))
 
 
 def _unique_wells(listed: pl.DataFrame, path: Path, problems: list[Problem]) -> pl.DataFrame:
-    doubled = listed.filter(pl.col("Metadata_Well").is_duplicated())["Metadata_Well"].unique().sort()
+    doubled = (
+        listed.filter(pl.col("Metadata_Well").is_duplicated())["Metadata_Well"].unique().sort()
+    )
     problems.extend(
         Problem(
             "well_listed_twice",
@@ -295,7 +311,7 @@ def _completed(rows: pl.DataFrame, config: ScreenConfig, key: PlateKey) -> pl.Da
     """All declared columns, control types by `negative_control`, and the plate's keys."""
     from phenolake.tables import PLATE_MAP
 
-    for column in _COLUMNS.values():
+    for column in COLUMNS.values():
         if column not in rows.columns:
             rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias(column))
     negative = config.plate_map.negative_control
@@ -311,7 +327,9 @@ def _completed(rows: pl.DataFrame, config: ScreenConfig, key: PlateKey) -> pl.Da
         .alias("Metadata_ControlType"),
     )
     if config.plate_map.unit is not None:
-        rows = rows.with_columns(pl.col("Metadata_ConcentrationUnit").fill_null(config.plate_map.unit))
+        rows = rows.with_columns(
+            pl.col("Metadata_ConcentrationUnit").fill_null(config.plate_map.unit)
+        )
     declared = [name for name in PLATE_MAP.column_names if name in rows.columns]
     free = [name for name in rows.columns if name not in declared]
     return rows.select(*declared, *sorted(free))

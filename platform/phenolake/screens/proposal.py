@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
+
 from phenolake.errors import EmptyFolderError
 from phenolake.images.plane_checks import plain_role, role_of
 from phenolake.images.planes import Plane
 from phenolake.images.readers import Detection, detect_reader, reader_named
 from phenolake.screens.config import ScreenConfig
-from phenolake.screens.discover import Plate, Screen
+from phenolake.screens.discover import SCREEN_FILE, Plate, Screen
 from phenolake.screens.presets import PRESETS
 
 #: Plates whose channels are looked at.
@@ -50,7 +52,7 @@ def propose(
         if not is_named or plates[0].folder.parent != screen.folder:
             values["images"] = plates[0].folder.relative_to(screen.folder).as_posix()
             values |= {"plate": plates[0].key.plate} if is_named else {}
-    return ScreenConfig(**{**values, **_channels(acquired, values)})  # type: ignore[arg-type]
+    return ScreenConfig(**{**values, **_channels(acquired, values)})
 
 
 def acquired_channels(folder: Path, reader: str, pattern: str | None = None) -> list[str]:
@@ -61,7 +63,7 @@ def acquired_channels(folder: Path, reader: str, pattern: str | None = None) -> 
 
 def _channels(acquired: list[str], values: dict[str, object]) -> dict[str, object]:
     """Preset, and where it does not name every channel, the mapping of channels to roles."""
-    candidates = [ScreenConfig(**{**values, "preset": name}) for name in PRESETS]  # type: ignore[arg-type]
+    candidates = [ScreenConfig(**{**values, "preset": name}) for name in PRESETS]
 
     def recognised(config: ScreenConfig) -> tuple[int, int]:
         roles = {role_of(channel, config) for channel in acquired} - {None}
@@ -82,3 +84,27 @@ def _channels(acquired: list[str], values: dict[str, object]) -> dict[str, objec
     if mapped and best.assay.nuclei_channel not in mapped.values():
         found["nuclei_channel"] = next(iter(mapped.values()))
     return found
+
+
+def keep_proposal(folder: Path, into: Path, name: str | None = None) -> Path | None:
+    """Propose a configuration for a folder without one, as a file that its owner may edit.
+
+    Returns the file, an earlier one if it is still there; None where the folder has a
+    `screen.yaml` or holds no image.
+
+    Raises
+    ------
+    EmptyFolderError
+        If the folder does not exist, or no reader understands its images.
+    """
+    screen = Screen.open(folder, name=name)
+    if (screen.folder / SCREEN_FILE).exists():
+        return None
+    path = into / f"{screen.config.name}.yaml"
+    plates = screen.plates()
+    if path.exists() or not plates:
+        return path if path.exists() else None
+    values = propose(screen, plates).model_dump(mode="json", exclude_defaults=True)
+    into.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path

@@ -28,7 +28,7 @@ def plate_crops(
 
     `wanted` keeps to the sites that its columns Metadata_Well and Metadata_Site name.
     """
-    sites = complete_sites(lake.read("raw_image_catalog", key.where), config.roles)
+    sites = complete_sites(lake.read("raw_image_catalog", key.where), config)
     if wanted is not None:
         places = set(wanted.select("Metadata_Well", "Metadata_Site").iter_rows())
         sites = [site for site in sites if (site.well, site.site) in places]

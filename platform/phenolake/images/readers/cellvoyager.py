@@ -38,7 +38,7 @@ class CellVoyager(Reader):
     def detect(self, folder: Path) -> Detection | None:
         """Look for the list of images."""
         found = list_file(folder)
-        return found and Detection(self.name, 1.0, f"CellVoyager measurement {found.name}")
+        return Detection(self.name, 1.0, f"CellVoyager measurement {found.name}") if found else None
 
     def plate_wells(self, folder: Path) -> int | None:
         """Wells by the measurement's rows and columns."""

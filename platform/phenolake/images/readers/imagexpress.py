@@ -175,10 +175,8 @@ def _plane(
     has_stack: bool,
 ) -> Plane:
     projection = properties.get("Z Projection Method", "").strip().casefold() or None
-    if item.z_folder is not None:
-        z = item.z_folder - 1  # ZStep_0 holds projections
-    else:
-        z = PROJECTION_Z if projection or has_stack else 0
+    beside_a_stack = PROJECTION_Z if projection or has_stack else 0
+    z = beside_a_stack if item.z_folder is None else item.z_folder - 1  # ZStep_0 holds projections
     if projection is None and z == PROJECTION_Z and not properties:
         projection = "unknown"  # the place says so, the method is not recorded
     serial = properties.get("Instrument Serial Number")
@@ -225,7 +223,7 @@ def _cut_stacks(
 def _missing(described: PlateDescription, named: list[_Named], folder: Path) -> Iterator[Problem]:
     """One problem per well, site and wave that lacks planes which the description orders."""
     has_z_folders = any(item.z_folder is not None for item in named)
-    slots = [None] if not has_z_folders else list(range(1, described.z_steps + 1))
+    slots: list[int | None] = [None] if not has_z_folders else list(range(1, described.z_steps + 1))
     if has_z_folders and (described.has_projections or any(item.z_folder == 0 for item in named)):
         slots = [0, *slots]
     expected = len(slots) * described.time_points

@@ -185,7 +185,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             reader = csv.DictReader(file, restval="")
             for row in islice(reader, MAX_ROWS):
-                row.pop(None, None)  # type: ignore[call-overload]
+                row.pop(None, None)
                 yield row
     except (OSError, csv.Error) as error:
         raise ImageReadError(str(path), f"not readable as CSV: {error}") from error

@@ -41,7 +41,7 @@ class OmeZarr(Reader):
     def detect(self, folder: Path) -> Detection | None:
         """Look for plate metadata."""
         store = store_of(folder)
-        return store and Detection(self.name, 1.0, f"OME-Zarr plate {store.name}")
+        return Detection(self.name, 1.0, f"OME-Zarr plate {store.name}") if store else None
 
     def plate_wells(self, folder: Path) -> int | None:
         """Wells by the plate's rows and columns."""
@@ -214,7 +214,7 @@ def _bad(
         "bad_index_entry",
         "Write the plate again with a current OME-Zarr writer.",
         uri=str(folder),
-        well=well and well.name,
+        well=well.name if well else None,
         site=site,
         expected=expected,
         got=got[:300],

@@ -46,7 +46,7 @@ class Operetta(Reader):
     def detect(self, folder: Path) -> Detection | None:
         """Look for the index file."""
         index = index_file(folder)
-        return index and Detection(self.name, 1.0, f"Harmony index {index.relative_to(folder)}")
+        return Detection(self.name, 1.0, f"Harmony index {index.relative_to(folder)}") if index else None
 
     def plate_wells(self, folder: Path) -> int | None:
         """Wells by the index's rows and columns."""

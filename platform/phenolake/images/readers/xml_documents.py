@@ -10,6 +10,7 @@ import codecs
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 from xml.etree.ElementTree import XML, Element, ParseError, XMLPullParser
 
 from phenolake.errors import ImageReadError
@@ -96,7 +97,7 @@ def stream_elements(path: Path, wanted: frozenset[str]) -> Iterator[Element]:
         for text in _text_of(path):
             parser.feed(text)
             silence += len(text)
-            for event, element in parser.read_events():
+            for event, element in _events(parser):
                 silence = 0
                 name = local_name(element)
                 if event == "start":
@@ -119,6 +120,11 @@ def stream_elements(path: Path, wanted: frozenset[str]) -> Iterator[Element]:
         raise ImageReadError(str(path), f"not readable as XML: {error}") from error
     except (OSError, UnicodeError) as error:
         raise ImageReadError(str(path), f"not readable: {error}") from error
+
+
+def _events(parser: XMLPullParser) -> Iterator[tuple[str, Element]]:
+    """What the parser met, typed: only starts and ends of elements were asked for."""
+    return cast("Iterator[tuple[str, Element]]", parser.read_events())
 
 
 def _text_of(path: Path) -> Iterator[str]:
