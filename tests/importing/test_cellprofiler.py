@@ -231,7 +231,7 @@ def test_blocks_of_any_size_give_the_same_numbers(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[float]], block: int
 ) -> None:
     path = write_csv(tmp_path_factory.mktemp("csv") / "t.csv", [["a", "b", "c"], *rows])
-    blocks = number_blocks(path, ["a", "b", "c"], 1, Faults(), block_bytes=block)
+    blocks = number_blocks(path, ["a", "b", "c"], 1, Faults(), lambda t: t, block_bytes=block)
     table = pa.concat_tables(blocks)
     expected = np.array(rows)
     got = np.stack([table.column(i).to_numpy() for i in range(3)], axis=1)

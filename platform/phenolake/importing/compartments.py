@@ -120,7 +120,8 @@ class _Cursor:
             if frame is None:
                 self._ended = True
                 return
-            frame = frame.filter(pl.col(IMAGE).is_not_null() & pl.col(OBJECT).is_not_null())
+            if frame[IMAGE].null_count() or frame[OBJECT].null_count():
+                frame = frame.drop_nulls((IMAGE, OBJECT))
             if frame.is_empty():
                 continue
             numbers = frame[IMAGE]
@@ -134,7 +135,7 @@ class _Cursor:
         """Remove and return the rows of images below the limit."""
         taken, kept = [], []
         for frame in self._rows:
-            at = frame.height if limit == math.inf else int(frame[IMAGE].search_sorted(int(limit)))  # type: ignore[arg-type]
+            at = frame.height if limit == math.inf else int(frame[IMAGE].search_sorted(int(limit)))
             if at:
                 taken.append(frame.head(at))
             if at < frame.height:

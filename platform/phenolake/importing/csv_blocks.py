@@ -9,12 +9,12 @@ import csv
 import gzip
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -24,6 +24,8 @@ from phenolake.errors import ImportSourceError
 BLOCK_BYTES = 8 << 20
 _LONGEST_LINE = 16 << 20
 _AHEAD = 2
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -58,12 +60,14 @@ def number_blocks(
     names: Sequence[str],
     header_rows: int,
     faults: Faults,
+    convert: Callable[[pa.Table], Result],
     *,
     block_bytes: int = BLOCK_BYTES,
-) -> Iterator[pa.Table]:
+) -> Iterator[Result]:
     """Tables of about `block_bytes` of text each; column i is `names[i]`, float64.
 
-    Empty fields are null and `nan` is NaN. Columns that hold text only are in
+    Each table goes through `convert` where it is parsed, in a thread. Empty fields are null and `nan`
+    is NaN. Columns that hold text only are in
     `faults.text_columns` and all null.
 
     Raises
@@ -73,11 +77,15 @@ def number_blocks(
         been yielded.
     """
     types = dict.fromkeys(names, pa.float64())
-    waiting: deque[Future[pa.Table]] = deque()
+
+    def work(data: bytes) -> Result:
+        return convert(_parsed(data, types, faults))
+
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(_AHEAD) as pool:
         try:
             for data in _blocks(path, header_rows, block_bytes):
-                waiting.append(pool.submit(_parsed, data, types, faults))
+                waiting.append(pool.submit(work, data))
                 if len(waiting) > _AHEAD:
                     yield waiting.popleft().result()
         except ImportSourceError:
@@ -159,7 +167,7 @@ def _reading(path: Path) -> IO[bytes]:
     except OSError as error:
         raise ImportSourceError(path, f"can't be opened: {error.strerror}") from error
     if path.suffix.lower() == ".gz":
-        return BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)  # type: ignore[arg-type]
+        return BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
     return raw
 
 

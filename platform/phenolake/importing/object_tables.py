@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import polars as pl
+import pyarrow as pa
 
 from phenolake.errors import ImportSourceError
 from phenolake.importing.csv_blocks import Faults, header_lines, number_blocks
@@ -30,11 +31,25 @@ def parent_column(compartment: str) -> str:
 class ObjectTable(Protocol):
     """One compartment of an export."""
 
-    compartment: str
-    origin: str
-    #: names as in the source, without the compartment's prefix
-    columns: tuple[str, ...]
-    faults: Faults
+    @property
+    def compartment(self) -> str:
+        """Nuclei, Cells, Cytoplasm or another name."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """File, or database and table."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names as in the source, without the compartment's prefix."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """What could not be read so far."""
+        ...
 
     def frames(self, *, in_order: bool = False) -> Iterator[pl.DataFrame]:
         """Rows as frames; `in_order` sorts a table that is not in image order.
@@ -84,13 +99,18 @@ class CsvTable:
             target = placed_name(self.compartment, name)
             if target not in wanted.values():
                 wanted[parser_names[place]] = target
-        for table in number_blocks(self.path, parser_names, self.header_rows, self.faults):
-            text = self.faults.text_columns
-            kept = [name for name in wanted if name not in text]
-            frame = pl.DataFrame(pl.from_arrow(table.select(kept))).rename(
-                {n: wanted[n] for n in kept}
-            )
-            yield typed(frame)
+
+        def typed_frame(table: pa.Table) -> pl.DataFrame:
+            arrays = [table.column(place).cast(_dtype(name), safe=False) for place, name in kept]
+            frame = pa.Table.from_arrays(arrays, names=[name for _, name in kept])
+            return pl.DataFrame(pl.from_arrow(frame))
+
+        kept = [(int(parsed[1:]), name) for parsed, name in wanted.items()]
+        for frame in number_blocks(
+            self.path, parser_names, self.header_rows, self.faults, typed_frame
+        ):
+            text = [wanted[name] for name in self.faults.text_columns if name in wanted]
+            yield frame.drop(text, strict=False) if text else frame
         self.faults.text_columns = {wanted.get(name, name) for name in self.faults.text_columns}
         for name in list(self.faults.not_numbers):
             self.faults.not_numbers[wanted.get(name, name)] = self.faults.not_numbers.pop(name)
@@ -160,6 +180,12 @@ def placed_name(compartment: str, name: str) -> str:
     if not is_feature(name):
         return f"Metadata_{compartment}_{name.removeprefix('Metadata_')}"
     return f"{compartment}_{name}"
+
+
+def _dtype(name: str) -> pa.DataType:
+    """Links and numbers as int64; features as float32, rounded from float64 as readers do."""
+    is_whole = name in (IMAGE, OBJECT) or name.startswith(("parent_", "Metadata_"))
+    return pa.int64() if is_whole else pa.float32()
 
 
 def typed(frame: pl.DataFrame) -> pl.DataFrame:
