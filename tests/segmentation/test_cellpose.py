@@ -149,6 +149,7 @@ def test_auto_takes_cellpose_where_gpu_and_weights_are_there(installed, tmp_path
     assert len(resolved.model_hash) == 64
 
 
+@pytest.mark.slow
 def test_the_expected_network_is_built_without_memory():
     pytest.importorskip("cellpose.vit")
     shapes = cellpose_weights.expected_shapes()

@@ -83,7 +83,7 @@ def _pairs(truth: object, predicted: object) -> Iterable[tuple[object, object]]:
         return [(truth, predicted)]
     if not all(lists) or len(truth) != len(predicted):  # type: ignore[arg-type]
         raise ConfigurationError("give as many predicted label images as true ones")
-    return zip(truth, predicted, strict=True)  # type: ignore[call-overload, no-any-return]
+    return zip(truth, predicted, strict=True)  # type: ignore[call-overload]
 
 
 def _labels(image: object, side: str) -> NDArray[np.int64]:

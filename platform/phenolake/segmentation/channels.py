@@ -73,7 +73,7 @@ def choose_channels(
 
 def first_role(roles: Mapping[str, int], wanted: tuple[str, ...]) -> str | None:
     """The first wanted role that is there, compared without case; None if there is none."""
-    there = {role.lower(): role for role in reversed(roles)}
+    there = {role.lower(): role for role in reversed(list(roles))}
     return next((there[name.lower()] for name in wanted if name.lower() in there), None)
 
 

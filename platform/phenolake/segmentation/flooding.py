@@ -176,7 +176,7 @@ def _grow(seeds, barrier, allowed, reach):  # type: ignore[no-untyped-def] # noq
                 if length > reach:
                     continue
                 price = step * (1 + 0.5 * (barrier[row, column] + barrier[r, c]))
-                total = now + max(1, int(round(price * _COST_UNIT)))
+                total = now + max(1, round(price * _COST_UNIT))
                 if total < cost[r, c]:
                     cost[r, c] = total
                     way[r, c] = length

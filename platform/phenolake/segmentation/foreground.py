@@ -147,7 +147,7 @@ def _window_centres(size: int, reach: int) -> NDArray[np.intp]:
     return np.linspace(0, size - 1, count).round().astype(np.intp)
 
 
-def _interpolate(values: Plane, positions: NDArray[np.float64], size: int, axis: int) -> Plane:
+def _interpolate(values: Plane, positions: NDArray, size: int, axis: int) -> Plane:
     """Linear interpolation along one axis from `positions` to 0..size-1, constant outside."""
     if positions.size == 1:
         return np.repeat(values, size, axis)

@@ -21,12 +21,13 @@ from phenolake.segmentation.label_images import (
 #: A nucleus ends where its brightness falls to this part of its plateau.
 _EDGE = 0.5
 #: Objects dimmer than this part of the typical nucleus are haze, autofluorescence or out of focus.
-_DIM = 0.5
+#: A lower value finds more dim nuclei: on public hand-made masks 0.33 gains 0.02 of recall.
+_DIM = 0.53
 #: Passes higher than this part of the lower peak don't part two objects, by brightness and shape.
 _BRIGHTNESS_NECK = 0.9
 _SHAPE_NECK = 0.95
 #: Objects with less than this part of the typical area are debris.
-_SMALLEST = 0.2
+_SMALLEST = 0.12
 #: No nucleus is smaller than this, pixels; it stops noise from becoming objects.
 _MIN_AREA = 20
 #: First guess of the diameter, pixels; only its order of magnitude matters.
