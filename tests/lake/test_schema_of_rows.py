@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -12,6 +14,7 @@ from phenolake.tables import (
     PLATE_MAP,
     RAW_IMAGE_CATALOG,
     SINGLE_CELL_FEATURES,
+    TABLES,
     WELL_PROFILES,
     Column,
     Layer,
@@ -19,13 +22,21 @@ from phenolake.tables import (
 )
 
 
+def notes(dtype: pa.DataType, nullable: bool = True) -> Table:
+    columns = (
+        Column("s", pa.string(), "section", nullable=False),
+        Column("n", dtype, "number", nullable=nullable),
+    )
+    return Table("notes", Layer.SILVER, "a note", ("n",), ("s",), columns)
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
         (profiles().drop("Metadata_Well"), "'Metadata_Well' is missing"),
         (
-            profiles().with_columns(Metadata_CellCount=pl.lit(None)),
-            "'Metadata_CellCount' must not be null; 3",
+            profiles().with_columns(Metadata_Well=pl.lit(None)),
+            "'Metadata_Well' must not be null; 3",
         ),
         (profiles().with_columns(Metadata_CellCount=pl.lit("many")), "'Metadata_CellCount' is"),
         (profiles().with_columns(Metadata_CellCount=pl.lit(1.5)), "'Metadata_CellCount' is double"),
@@ -45,8 +56,8 @@ def test_a_column_that_does_not_fit_is_named(lake, rows, says):
 
 
 def test_unknown_columns_are_refused_with_the_closest_name(lake):
-    with pytest.raises(TableSchemaError, match=r"'Metadata_well'; did you mean 'Metadata_Well'"):
-        lake.write(SINGLE_CELL_FEATURES, cells().with_columns(Metadata_well=pl.lit(1)), PLATE)
+    with pytest.raises(TableSchemaError, match=r"'n_'; did you mean 'n'"):
+        lake.write(notes(pa.int32()), pa.table({"n": [1], "n_": [1]}), {"s": "a"})
     with pytest.raises(TableSchemaError, match="unknown column 'Cells_A'"):
         lake.write(PLATE_MAP, pl.DataFrame({"Metadata_Well": ["A01"], "Cells_A": [1.0]}), PLATE)
 
@@ -94,21 +105,30 @@ def test_free_metadata_keeps_the_type_it_first_had(lake):
 
 
 def test_a_declaration_that_changed_a_type_is_refused(lake):
-    def declared(dtype):
-        return Table(
-            "notes",
-            Layer.SILVER,
-            "a note",
-            ("n",),
-            ("s",),
-            (Column("s", pa.string(), "s"), Column("n", dtype, "n")),
-        )
-
-    lake.write(declared(pa.int32()), pa.table({"n": [1]}), {"s": "a"})
+    lake.write(notes(pa.int32()), pa.table({"n": [1]}), {"s": "a"})
     with pytest.raises(TableSchemaError, match=r"'n' is .*integer.* in the lake"):
-        lake.write(declared(pa.string()), pa.table({"n": ["1"]}), {"s": "a"})
+        lake.write(notes(pa.string()), pa.table({"n": ["1"]}), {"s": "a"})
     assert lake.read("notes")["n"].to_list() == [1]
     assert lake.table_uri("notes").endswith("/silver/notes")
+
+
+def test_a_declaration_may_come_to_allow_nulls(lake):
+    lake.write(notes(pa.int32(), nullable=False), pa.table({"n": [1]}), {"s": "a"})
+    lake.write(notes(pa.int32()), pa.table({"n": pa.nulls(2, pa.int32())}), {"s": "b"})
+    assert lake.read("notes")["n"].to_list() == [1, None, None]
+    assert lake.sql("select count(n) from silver.notes").item() == 1
+
+
+def test_columns_declared_later_are_null_in_an_older_table(lake, monkeypatch):
+    lake.write(notes(pa.int32()), pa.table({"n": [1]}), {"s": "a"})
+    older = notes(pa.int32())
+    newer = replace(older, columns=(*older.columns, Column("author", pa.string(), "who")))
+    monkeypatch.setitem(TABLES, "notes", newer)
+    assert lake.read("notes", columns=["author", "n"]).rows() == [(None, 1)]
+    assert lake.sql("select author from silver.notes").item() is None
+    assert next(lake.batches("notes")).column("author").to_pylist() == [None]
+    lake.write(newer, pa.table({"n": [2], "author": ["me"]}), {"s": "b"})
+    assert lake.read("notes")["author"].to_list() == [None, "me"]
 
 
 def test_units_and_meanings_are_in_the_delta_schema(lake):

@@ -27,6 +27,7 @@ from tenacity import (
 from phenolake.errors import LakeError, TableSchemaError
 from phenolake.lake.conform import conform, storable
 from phenolake.lake.location import Location
+from phenolake.lake.log import commits
 from phenolake.lake.parquet_parts import ROW_GROUP_BYTES, Part, PartWriter, partition_folder
 from phenolake.lake.row_stream import as_tables, gathered
 from phenolake.lake.snapshot import Snapshot
@@ -203,18 +204,16 @@ def _merged(existing: Schema, new: pa.Schema, target: Target) -> Schema:
                 target.name,
                 f"column {field.name!r} is {fields[field.name].type} in the lake, not {field.type}",
             )
+        elif field.nullable:
+            fields[field.name] = field
     return Schema(list(fields.values()))
 
 
 def _version_of(target: Target, token: str) -> int:
-    delta = DeltaTable(target.uri, storage_options=dict(target.location.options))
-    for limit in (1, 20, None):
-        for entry in delta.history(limit):
-            if entry.get("phenolake_commit") == token:
-                return int(entry["version"])
-    raise LakeError(
-        f"table {target.name!r}: the commit is not in the table's log; is another tool writing it?"
-    )
+    for entry in commits(target.location.filesystem(target.layer, target.name)):
+        if entry.get("phenolake_commit") == token:
+            return int(entry["version"])
+    raise LakeError(f"table {target.name!r}: its log lost a commit; is another tool cleaning it?")
 
 
 def _receipt(target: Target, version: int, parts: list[Part], started: float) -> Commit:

@@ -98,10 +98,17 @@ class PartWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Finish the last file; after an error delete every file, since no commit can name them."""
-        if kind is None:
-            self._close_file()
-            return
+        """Finish the last file; after an error delete every file, since no commit names them yet."""
+        try:
+            if kind is None:
+                self._close_file()
+                return
+        except BaseException:
+            self._discard()
+            raise
+        self._discard()
+
+    def _discard(self) -> None:
         paths = [part.path for part in self.parts]
         if self._sink is not None:
             paths.append(self._path)

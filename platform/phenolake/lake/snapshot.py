@@ -19,6 +19,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from phenolake.errors import LakeError, TableSchemaError
 from phenolake.lake.location import Location
 from phenolake.lake.parquet_parts import signature, signature_of
+from phenolake.tables import TABLES
 
 if TYPE_CHECKING:
     import pyarrow.dataset as arrow_dataset
@@ -77,8 +78,11 @@ class Snapshot:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Arrow schema of the table."""
-        return pa.schema(self.delta.schema().to_arrow())
+        """Columns of the table, then declared ones that it was written without."""
+        stored = pa.schema(self.delta.schema().to_arrow())
+        declared = TABLES.get(self.name)
+        newer = declared.arrow_schema() if declared and declared.layer == self.layer else ()
+        return pa.schema([*stored, *(f for f in newer if f.name not in stored.names)])
 
     @cached_property
     def partition_columns(self) -> list[str]:
@@ -125,7 +129,7 @@ class Snapshot:
         import pyarrow.dataset as arrow_dataset
 
         wanted = frozenset(self.paths(where))
-        whole = self.delta.to_pyarrow_dataset(filesystem=self.filesystem, schema=self.schema)
+        whole = self.delta.to_pyarrow_dataset(filesystem=self.filesystem)
         fragments = [f for f in whole.get_fragments() if f.path in wanted]
         return arrow_dataset.FileSystemDataset(
             sorted(fragments, key=lambda fragment: fragment.path),

@@ -14,6 +14,7 @@ import pyarrow.fs as arrow_fs
 from phenolake.errors import ConfigurationError, QueryError, TableMissingError
 from phenolake.lake.delta_writer import Commit, replace_mart, replace_partition
 from phenolake.lake.location import Location
+from phenolake.lake.log import commits
 from phenolake.lake.scan import lazy_frame, row_group_batches
 from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import TABLES, Layer, Table
@@ -211,7 +212,8 @@ class Lake:
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return commits of a table, newest first, with what `write` kept about each."""
-        return self._snapshot(name).delta.history()
+        snapshot = self._snapshot(name)
+        return [c for c in commits(snapshot.filesystem) if c["version"] <= snapshot.version]
 
     def tables(self) -> list[tuple[str, str]]:
         """Layer and name of every table that exists, in the order of the layers."""
@@ -264,7 +266,7 @@ class Lake:
         with self.connect(versions) as connection:
             try:
                 statements = connection.extract_statements(query)
-                _check_reading(statements)
+                _check_reading(query, statements)
                 answer = connection.sql(query)
                 return answer.pl() if answer is not None else pl.DataFrame()
             except duckdb.Error as error:
@@ -304,12 +306,13 @@ class Lake:
         return column not in declared.column_names and not column.startswith("Metadata_")
 
 
-def _check_reading(statements: Sequence[duckdb.Statement]) -> None:
+def _check_reading(query: str, statements: Sequence[duckdb.Statement]) -> None:
     import duckdb
 
     reading = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-    # DuckDB turns `pivot` into a helper type and a select.
-    if len(statements) == 2 and statements[0].query.lstrip().lower().startswith("pivot"):
+    kinds = [statement.type for statement in statements]
+    if kinds == [duckdb.StatementType.CREATE, *kinds[1:2]] and "pivot" in query.lower():
+        # DuckDB turns a `pivot` into a temporary type and a select.
         statements = statements[1:]
     if len(statements) != 1:
         raise QueryError(f"give one statement; this text has {len(statements)}")

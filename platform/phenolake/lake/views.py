@@ -33,10 +33,10 @@ class Source:
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns of the table, then declared ones that its files don't have yet."""
-        stored = self.snapshot.schema if self.snapshot else pa.schema([])
-        declared = self.declared.arrow_schema() if self.declared else pa.schema([])
-        return pa.schema([*stored, *(f for f in declared if f.name not in stored.names)])
+        """Columns that exist, or the declared ones while nothing does."""
+        if self.snapshot is not None:
+            return self.snapshot.schema
+        return self.declared.arrow_schema() if self.declared else pa.schema([])
 
     @property
     def partition_columns(self) -> list[str]:
