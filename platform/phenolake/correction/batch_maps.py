@@ -59,7 +59,7 @@ def _centring(
 LINEAR: dict[str, LinearMethod] = {
     "mean_centring": LinearMethod(_mean_of_controls, _centring, 1, {}),
     "combat": LinearMethod(combat.target, combat.to_target, 2, {}),
-    "coral": LinearMethod(alignment.pooled, alignment.to_target, 2, {"regularization": 0.1}),
+    "coral": LinearMethod(alignment.pooled, alignment.to_target, 2, {"regularization": 1.0}),
     "tvn": LinearMethod(
         alignment.sphered,
         alignment.to_target,

@@ -39,7 +39,7 @@ def correct(
         - `sphering`: the reference wells of all batches become uncorrelated with unit variance;
           parameters `kind` (`ZCA-cor`), `regularization` (see `Sphering`).
         - `coral`: the reference wells of each batch are aligned in mean and covariance with those
-          of all batches; `regularization` (0.1, in units of the mean variance).
+          of all batches; `regularization` (1, in units of the mean variance).
         - `tvn`: typical variation normalization: sphering, then the same alignment;
           `kind`, `regularization`, `alignment_regularization`.
         - `combat`: means and spreads of the reference wells of each batch, shrunk by empirical

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from phenolake.errors import UnknownNameError
+from phenolake.evaluation.confidence import UNKNOWN, Interval, bootstrap_interval
 from phenolake.evaluation.similarity import Cosine, codes
 from phenolake.profiling.feature_matrix import feature_columns, key_columns
 
@@ -30,11 +31,14 @@ class MoaAccuracy:
         A row per profile with a mechanism: its keys, `predicted`, `neighbour` (perturbation),
         `similarity` (cosine), `correct`, and `scored`: false where no allowed neighbour has the
         mechanism, so that no method could be right.
+    interval
+        95 % confidence of `accuracy` by bootstrap over perturbations.
     """
 
     accuracy: float
     n: int
     table: pl.DataFrame
+    interval: Interval = UNKNOWN
 
 
 def moa_accuracy(
@@ -94,4 +98,5 @@ def moa_accuracy(
         pl.Series("scored", scored),
     )
     n = int(scored.sum())
-    return MoaAccuracy(float(correct.sum() / n) if n else float("nan"), n, table)
+    interval = bootstrap_interval(np.where(scored, correct, np.nan), frame[perturbation])
+    return MoaAccuracy(float(correct.sum() / n) if n else float("nan"), n, table, interval)

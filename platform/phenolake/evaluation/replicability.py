@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from phenolake.evaluation.confidence import UNKNOWN, Interval, bootstrap_interval
 from phenolake.evaluation.similarity import codes
 from phenolake.profiling.correlation import pearson
 from phenolake.profiling.feature_matrix import feature_columns, groups, key_columns, matrix
@@ -15,11 +16,15 @@ from phenolake.profiling.feature_matrix import feature_columns, groups, key_colu
 
 @dataclass(frozen=True)
 class Replicability:
-    """Share above the threshold, the threshold (a Pearson correlation), and what was counted."""
+    """Share above the threshold, the threshold (a Pearson correlation), and what was counted.
+
+    `interval` is the 95 % confidence of the share by bootstrap over perturbations.
+    """
 
     share: float
     threshold: float
     table: pl.DataFrame
+    interval: Interval = UNKNOWN
 
 
 def replicate_reproducibility(
@@ -50,7 +55,8 @@ def replicate_reproducibility(
         .sort(keys)
     )
     share = float(np.mean(pairs[same] > threshold)) if same.any() and others.size else float("nan")
-    return Replicability(share, threshold, table)
+    interval = bootstrap_interval(pairs[same] > threshold, label[first[same]])
+    return Replicability(share, threshold, table, interval)
 
 
 def percent_replicating(
@@ -92,7 +98,8 @@ def percent_replicating(
     threshold = float(np.quantile(null, quantile)) if null.size else float("nan")
     table = table.with_columns(replicates_well=pl.col("score") > threshold)
     share = float(table["replicates_well"].to_numpy().mean()) if null.size else float("nan")
-    return Replicability(share, threshold, table)
+    interval = bootstrap_interval(table["replicates_well"], np.arange(table.height))
+    return Replicability(share, threshold, table, interval if null.size else UNKNOWN)
 
 
 def _null_scores(

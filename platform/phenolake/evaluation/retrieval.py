@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from phenolake.errors import ConfigurationError, UnknownNameError
+from phenolake.evaluation.confidence import UNKNOWN, Interval, bootstrap_interval
 from phenolake.evaluation.retrieval_null import NullDistributions, adjusted_p_values
 from phenolake.evaluation.similarity import Cosine, codes
 from phenolake.profiling.feature_matrix import (
@@ -40,6 +41,8 @@ class MeanAveragePrecision:
         Perturbations scored.
     significant
         Share of them with `q_value` below 0.05.
+    interval
+        95 % confidence of `value` by bootstrap over perturbations.
     table
         A row per perturbation: `mean_average_precision`, `queries`, `p_value`, `q_value`
         (Benjamini-Hochberg).
@@ -53,6 +56,7 @@ class MeanAveragePrecision:
     significant: float
     table: pl.DataFrame
     queries: pl.DataFrame
+    interval: Interval = UNKNOWN
 
 
 def mean_average_precision(
@@ -83,7 +87,8 @@ def mean_average_precision(
     positives
         Replicates on the `same_plate`, on `other_plates`, or `all`.
     null_size, seed
-        Random rankings behind the p-values; no p-value is below 1 / (null_size + 1).
+        Random rankings behind the p-values; no p-value is below 1 / (null_size + 1), except where
+        there are fewer rankings than that in all: those are listed and the p-value is exact.
 
     Raises
     ------
@@ -118,27 +123,23 @@ def mean_average_precision(
     control = chosen_rows(frame, pl.lit(False) if reference is None else reference)
     treated = ~control & frame[perturbation].is_not_null().to_numpy()
     cosine = Cosine(frame, feature_columns(frame))
-    replicates = {
-        label: np.flatnonzero(treated & (labels == label)) for label in np.unique(labels[treated])
-    }
+    place = codes(frame, key_columns(frame, plate))
     precision = np.full(frame.height, np.nan)
     counts = np.zeros((frame.height, 2), np.int64)  # positives, negatives
+    found: dict[int, np.ndarray] = {}  # query -> similarities of its positives
+    for query, partners, similarity in _replicates(cosine, labels, treated):
+        if positives == "all":
+            found[query] = similarity
+        else:
+            wanted = (place[partners] == place[query]) == (positives == "same_plate")
+            found[query] = similarity[wanted]
+    rivals_of = _Rivals(cosine, labels, control, negatives)
     for _, rows in plates:
-        queries = rows[treated[rows]]
-        rivals = queries if negatives == "others" else rows[control[rows]]
-        on_plate = np.zeros(frame.height, bool)
-        on_plate[rows] = True
-        for query, scores in _scores(cosine, queries, rivals):
-            if negatives == "others":
-                scores = scores[labels[rivals] != labels[query]]
-            partners = replicates[labels[query]]
-            partners = partners[partners != query]
-            if positives != "all":
-                partners = partners[on_plate[partners] == (positives == "same_plate")]
-            counts[query] = partners.size, scores.size
-            if partners.size and scores.size:
-                found = cosine.between(np.array([query]), partners)[0]
-                precision[query] = average_precision(found, scores)
+        for query, scores in rivals_of.each(rows[treated[rows]], rows):
+            similarity = found.pop(query)
+            counts[query] = similarity.size, scores.size
+            if similarity.size and scores.size:
+                precision[query] = _precision(similarity, scores)
     queries_table = (
         frame.select(metadata_columns(frame))
         .with_columns(
@@ -153,18 +154,54 @@ def mean_average_precision(
 
 def average_precision(positive: np.ndarray, negative: np.ndarray) -> float:
     """Average precision of a ranking by score; on a tie the negative ranks first."""
+    return _precision(positive, np.sort(negative))
+
+
+def _precision(positive: np.ndarray, ordered_negative: np.ndarray) -> float:
     ordered = np.sort(positive)[::-1]
-    ahead = negative.size - np.searchsorted(np.sort(negative), ordered, side="left")
+    ahead = ordered_negative.size - np.searchsorted(ordered_negative, ordered, side="left")
     hits = np.arange(1, ordered.size + 1)
-    return float(np.mean(hits / (hits + ahead)))
+    return float((hits / (hits + ahead)).mean())
 
 
-def _scores(
-    cosine: Cosine, queries: np.ndarray, rivals: np.ndarray
-) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, queries.size, _QUERIES_AT_ONCE):
-        block = queries[start : start + _QUERIES_AT_ONCE]
-        yield from zip(block.tolist(), cosine.between(block, rivals), strict=True)
+@dataclass(frozen=True)
+class _Rivals:
+    """Similarities of queries to the negatives of their plate."""
+
+    cosine: Cosine
+    labels: np.ndarray
+    control: np.ndarray
+    negatives: str
+
+    def each(self, queries: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Query and its sorted scores, for queries and all rows of one plate."""
+        rivals = queries if self.negatives == "others" else rows[self.control[rows]]
+        for start in range(0, queries.size, _QUERIES_AT_ONCE):
+            block = queries[start : start + _QUERIES_AT_ONCE]
+            scores = self.cosine.between(block, rivals)
+            if self.negatives == "controls":
+                yield from zip(block.tolist(), np.sort(scores, axis=1), strict=True)
+                continue
+            for query, row in zip(block.tolist(), scores, strict=True):
+                yield query, np.sort(row[self.labels[rivals] != self.labels[query]])
+
+
+def _replicates(
+    cosine: Cosine, labels: np.ndarray, treated: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Each query, its replicates and their similarities, one perturbation after the other."""
+    order = np.flatnonzero(treated)
+    order = order[np.argsort(labels[order], kind="stable")]
+    for members in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        for start in range(0, members.size, _QUERIES_AT_ONCE):
+            block = members[start : start + _QUERIES_AT_ONCE]
+            scores = cosine.between(block, members)
+            for offset, query in enumerate(block.tolist()):
+                yield (
+                    query,
+                    np.delete(members, start + offset),
+                    np.delete(scores[offset], start + offset),
+                )
 
 
 def _summary(
@@ -193,5 +230,10 @@ def _summary(
         return MeanAveragePrecision(float("nan"), 0, float("nan"), table, queries)
     values = table["mean_average_precision"].to_numpy()
     return MeanAveragePrecision(
-        float(values.mean()), len(rows), float((q_values < 0.05).mean()), table, queries
+        float(values.mean()),
+        len(rows),
+        float((q_values < 0.05).mean()),
+        table,
+        queries,
+        bootstrap_interval(values, np.arange(values.size), seed=seed),
     )

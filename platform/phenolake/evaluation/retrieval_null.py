@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -16,6 +18,7 @@ class NullDistributions:
         self.size = size
         self.seed = seed
         self._drawn: dict[tuple[int, int], np.ndarray] = {}
+        self._listed: dict[tuple[int, int], np.ndarray] = {}
 
     def of(self, positives: int, negatives: int) -> np.ndarray:
         """Average precisions of `size` random rankings, float64."""
@@ -31,12 +34,26 @@ class NullDistributions:
             self._drawn[shape] = np.concatenate(blocks)
         return self._drawn[shape]
 
+    def exact(self, positives: int, negatives: int) -> np.ndarray | None:
+        """Average precisions of all rankings, each once; None if there are more than `size`."""
+        if comb(positives + negatives, positives) > self.size:
+            return None
+        shape = (positives, negatives)
+        if shape not in self._listed:
+            ranks = np.array(list(combinations(range(1, sum(shape) + 1), positives)), np.float64)
+            self._listed[shape] = (np.arange(1, positives + 1) / ranks).mean(axis=1)
+        return self._listed[shape]
+
     def p_value(self, mean_precision: float, shapes: Iterable[tuple[int, int]]) -> float:
         """Chance that a random mean over such queries is at least as large; never 0.
 
-        Queries of one shape share their random rankings, as in copairs.
+        Queries of one shape share their random rankings, as in copairs. Where all have one shape
+        with at most `size` rankings, these are listed and the value is exact; else it is an
+        estimate, of which 1 / (`size` + 1) is the least.
         """
         shapes = list(shapes)
+        if len(set(shapes)) == 1 and (every := self.exact(*shapes[0])) is not None:
+            return float(np.mean(np.round(every, 12) >= round(mean_precision, 12)))
         null = np.zeros(self.size)
         for shape in set(shapes):
             null += self.of(*shape) * (shapes.count(shape) / len(shapes))

@@ -12,6 +12,7 @@ import polars as pl
 from phenolake.errors import ConfigurationError, UnknownNameError
 from phenolake.profiling.centring import centre
 from phenolake.profiling.density import regress_density
+from phenolake.profiling.feature_matrix import feature_columns
 from phenolake.profiling.normalization import normalize, signed_log
 from phenolake.profiling.reduction import reduce_features
 from phenolake.profiling.selection import select_features
@@ -25,6 +26,20 @@ class Recipe:
     name: str
     description: str
     steps: tuple[Mapping[str, Any], ...]
+
+    @property
+    def until_correction(self) -> Recipe:
+        """The steps before the batch correction; all of them if there is none."""
+        return replace(self, steps=self.steps[: self._correction])
+
+    def from_correction(self, method: str) -> Recipe:
+        """Return the batch correction, by this method, and the steps after it."""
+        return replace(self, steps=self.with_correction(method).steps[self._correction :])
+
+    @property
+    def _correction(self) -> int:
+        kinds = [step.get("step") for step in self.steps]
+        return kinds.index("correct") if "correct" in kinds else len(kinds)
 
     def with_correction(self, method: str, **parameters: Any) -> Recipe:
         """Return the same chain with another batch correction in the place of its own.
@@ -59,7 +74,7 @@ RECIPES: dict[str, Recipe] = {
             steps=(
                 *_POOLED_Z_SCORES,
                 {"step": "select_features", "operations": ("positions", "missing", "variance")},
-                {"step": "signed_log", "scale": 2.0},
+                {"step": "signed_log", "scale": 4.0},
                 {"step": "correct", "method": "sphering", "regularization": 0.1},
                 {"step": "centre", "on": "treated"},
             ),
@@ -79,6 +94,23 @@ RECIPES: dict[str, Recipe] = {
         ),
     )
 }
+
+DROPPED_SCHEMA = {
+    "step": pl.Int32,
+    "feature": pl.String,
+    "operation": pl.String,
+    "reason": pl.String,
+    "value": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class RecipeResult:
+    """Profiles after a recipe, and a row per feature dropped by its steps (numbered from 1)."""
+
+    profiles: pl.DataFrame
+    dropped: pl.DataFrame
+
 
 _STEPS = (
     "normalize", "select_features", "signed_log", "correct", "centre", "well_position",
@@ -115,11 +147,42 @@ def apply_recipe(
     ConfigurationError
         If a step does not fit its function.
     """
+    return follow_recipe(well_profiles, recipe, reference, batch, by).profiles
+
+
+def follow_recipe(
+    well_profiles: pl.DataFrame | pl.LazyFrame,
+    recipe: str | Recipe = "moa_default",
+    reference: pl.Expr | None = None,
+    batch: str = "Metadata_Batch",
+    by: str | Iterable[str] = ("Metadata_Plate",),
+) -> RecipeResult:
+    """Profiles as from `apply_recipe`, with the list of the features that were dropped on the way."""
     recipe = recipe_named(recipe)
     frame = well_profiles.lazy().collect()
-    for step in recipe.steps:
-        frame = _function(recipe, step, reference, batch, by)(frame)
-    return frame
+    dropped = [pl.DataFrame(schema=DROPPED_SCHEMA)]
+    for number, step in enumerate(recipe.steps, start=1):
+        if step.get("step") == "select_features":
+            arguments = {name: value for name, value in step.items() if name != "step"}
+            selection = select_features(frame, **arguments)
+            dropped.append(selection.dropped.select(pl.lit(number).alias("step"), pl.all()))
+            frame = selection.profiles
+        else:
+            before = feature_columns(frame)
+            frame = _function(recipe, step, reference, batch, by)(frame)
+            if step.get("step") == "correct" and step.get("method") != "none":
+                dropped.append(_incomplete(before, frame, number))
+    return RecipeResult(frame, pl.concat(dropped))
+
+
+def _incomplete(before: list[str], after: pl.DataFrame, number: int) -> pl.DataFrame:
+    """Features a correction left out because some well lacks a value."""
+    left = set(feature_columns(after))
+    gone = [name for name in before if name not in left]
+    if len(gone) == len(before):  # components took the features' place
+        gone = []
+    rows = [(number, name, "correct", "missing in some well", float("nan")) for name in gone]
+    return pl.DataFrame(rows, schema=DROPPED_SCHEMA, orient="row")
 
 
 def recipe_named(recipe: str | Recipe) -> Recipe:
@@ -148,8 +211,6 @@ def _function(
     match name:
         case "normalize":
             return partial(normalize, **{"by": by, "reference": reference, **arguments})
-        case "select_features":
-            return lambda frame: select_features(frame, **arguments).profiles
         case "signed_log":
             return partial(signed_log, **arguments)
         case "correct":

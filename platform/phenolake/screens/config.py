@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from phenolake.errors import ScreenConfigError, UnknownNameError
 from phenolake.identity import checked_name
+from phenolake.images.quality_flags import QualityLimits
 from phenolake.screens.presets import PRESETS, Preset
 
 ControlType = Literal["negcon", "poscon", "trt", "empty"]
@@ -87,6 +88,10 @@ class ScreenConfig(_Section):
     pixel_size_um: float | None = Field(None, gt=0, description="edge of a pixel in the sample, um")
     wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = Field(None, description="plate format")
     plate_map: PlateMapConfig = Field(default_factory=PlateMapConfig)
+    quality: QualityLimits = Field(
+        default_factory=QualityLimits,
+        description="limits of image quality, and which bad sites are left out of profiles",
+    )
     segmentation: str | None = Field(
         None, description="auto, classical, or cellpose:<name or path>"
     )

@@ -1,17 +1,19 @@
-"""From normalized wells of all plates to corrected and consensus profiles of a screen."""
+"""From wells of all plates to corrected and consensus profiles of a screen."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import polars as pl
 
-from phenolake.correction import correct
+from phenolake.correction import FeaturesDroppedWarning
 from phenolake.errors import ControlsMissingError
 from phenolake.evaluation.mechanism import moa_accuracy
-from phenolake.profiling import consensus, select_features
+from phenolake.profiling import consensus, feature_columns, follow_recipe, recipe_named
+from phenolake.profiling.recipes import DROPPED_SCHEMA
 from phenolake.stages.profiles import IS_NEGATIVE_CONTROL
-
-#: Methods kept side by side in `batch_corrected_profiles`.
-CORRECTIONS = ("none", "sphering")
 
 _TREATMENT = (
     "Metadata_Screen",
@@ -21,41 +23,64 @@ _TREATMENT = (
     "Metadata_ControlType",
     "Metadata_MOA",
 )
+_BATCH = "Metadata_CorrectionBatch"
 
 
-def screen_normalization(normalized: pl.DataFrame) -> pl.DataFrame:
-    """The z-scores that corrections start from.
+@dataclass(frozen=True)
+class Corrected:
+    """Profiles of every correction, stacked, and what was dropped on the way, by correction."""
 
-    Plain z-scores are taken: a plate often has fewer than ten controls, whose MAD is unsteady.
-    """
-    return normalized.filter(pl.col("Metadata_Normalization") == "standardize").drop(
-        "Metadata_Normalization"
-    )
+    profiles: pl.DataFrame
+    dropped: pl.DataFrame
 
 
-def correct_screen(profiles: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Profiles after feature selection in every correction, stacked; and the features dropped.
+def correct_screen(
+    well_profiles: pl.DataFrame, methods: Sequence[str], recipe: str = "moa_default"
+) -> Corrected:
+    """Profiles of a screen after a recipe, once with each batch correction in its place.
+
+    Plates that the plate map puts in no batch are batches of their own.
 
     Raises
     ------
     ControlsMissingError
-        If the screen has no negative control at all.
+        If the screen, or one of its plates, has no negative control; names it.
     """
-    if profiles.filter(IS_NEGATIVE_CONTROL).is_empty():
+    if well_profiles.filter(IS_NEGATIVE_CONTROL).is_empty():
         raise ControlsMissingError(
             "batch correction", "the screen", "Metadata_ControlType == 'negcon'"
         )
-    selection = select_features(profiles)
-    corrected = pl.concat(
-        [
-            correct(selection.profiles, method, reference=IS_NEGATIVE_CONTROL).with_columns(
-                pl.lit(method).alias("Metadata_Correction")
-            )
-            for method in CORRECTIONS
-        ],
-        how="diagonal",
+    steps = recipe_named(recipe)
+    batch = pl.coalesce("Metadata_Batch", "Metadata_Plate").alias(_BATCH)
+    start = follow_recipe(
+        well_profiles.with_columns(batch), steps.until_correction, IS_NEGATIVE_CONTROL, _BATCH
     )
-    return corrected, selection.dropped
+    offset = len(steps.until_correction.steps)
+    profiles, dropped = [], [start.dropped.with_columns(pl.lit("all").alias("correction"))]
+    for method in dict.fromkeys(methods):
+        with warnings.catch_warnings():
+            # They are listed in `dropped`.
+            warnings.simplefilter("ignore", FeaturesDroppedWarning)
+            rest = follow_recipe(
+                start.profiles, steps.from_correction(method), IS_NEGATIVE_CONTROL, _BATCH
+            )
+        profiles.append(rest.profiles.with_columns(pl.lit(method).alias("Metadata_Correction")))
+        dropped.append(
+            rest.dropped.with_columns(
+                (pl.col("step") + offset).cast(DROPPED_SCHEMA["step"]),
+                pl.lit(method).alias("correction"),
+            )
+        )
+    return Corrected(pl.concat(profiles, how="diagonal").drop(_BATCH), pl.concat(dropped))
+
+
+def profiles_of(corrected: pl.DataFrame, method: str) -> pl.DataFrame:
+    """Profiles of one correction, without the columns that only others have."""
+    chosen = corrected.filter(pl.col("Metadata_Correction") == method)
+    foreign = [
+        name for name in feature_columns(chosen) if chosen[name].null_count() == chosen.height
+    ]
+    return chosen.drop(foreign)
 
 
 def consensus_of(corrected: pl.DataFrame) -> pl.DataFrame:
