@@ -117,6 +117,7 @@ def _area_shape(image, channels, mask):
 
 _FAMILIES: dict[str, Callable[..., Columns]] = {
     "AreaShape": _area_shape,
+    "Moments": _of_mask("sizeshape", lambda name: f"AreaShape_{name}"),
     "Zernike": _of_mask("zernike", lambda name: f"AreaShape_{name}"),
     "Intensity": _of_channel("intensity", lambda name, channel: f"{name}_{channel}"),
     "Location": _of_channel("intensity", lambda name, channel: f"{name}_{channel}"),

@@ -17,6 +17,7 @@ pytest.importorskip("cp_measure")
 #: Largest relative difference; the floor below which values are compared absolutely.
 TOLERANCE = {
     "AreaShape": 1e-6,
+    "Moments": 1e-6,
     "Intensity": 1e-6,
     "Location": 1e-6,
     "Neighbors": 1e-6,

@@ -44,7 +44,7 @@ def test_one_pixel_has_no_outline_circle_texture_or_correlation(image):
             part in name
             for part in (
                 "FormFactor", "_Zernike", "_Texture_", "Correlation_Correlation", "Slope",
-                "ClosestDistance", "AngleBetween", "Costes",
+                "ClosestDistance", "AngleBetween", "DistanceToNearest", "Costes",
             )
         ), name  # fmt: skip
     assert frame["Cells_AreaShape_Area"][0] == 1

@@ -4,12 +4,12 @@ import pytest
 
 from phenolake.errors import ConfigurationError
 from phenolake.features import FAMILIES, FeatureName, feature_names, is_position
-from phenolake.features.families import TRANSLOCATION
+from phenolake.features.families import COMPARISONS
 
 CHANNELS = ["DNA", "Mito"]
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, TRANSLOCATION])
+@pytest.mark.parametrize("family", [*FAMILIES, *COMPARISONS])
 def test_every_name_we_build_is_read_back(family):
     for name in feature_names(CHANNELS, ["Nuclei", "Cytoplasm"], [family]):
         parsed = FeatureName.parse(name)
@@ -56,6 +56,16 @@ def test_every_name_we_build_is_read_back(family):
             "Cells_Neighbors_NumberOfNeighbors_Adjacent",
             FeatureName("Cells", "Neighbors", "NumberOfNeighbors", (), ("Adjacent",)),
         ),
+        (
+            "Cells_AreaShape_NormalizedMoment_0_3",
+            FeatureName("Cells", "AreaShape", "NormalizedMoment", (), ("0", "3")),
+        ),
+        ("Cells_AreaShape_AreaUm2", FeatureName("Cells", "AreaShape", "AreaUm2")),
+        ("Cells_SER_Spot_ER_0", FeatureName("Cells", "SER", "Spot", ("ER",), ("0",))),
+        (
+            "Cells_Gabor_Energy_Alexa_488_4_045",
+            FeatureName("Cells", "Gabor", "Energy", ("Alexa_488",), ("4", "045")),
+        ),
         ("Nuclei_Children_Cells_Count", FeatureName("Nuclei", "Children", "Cells_Count")),
     ],
 )
@@ -83,5 +93,8 @@ def test_positions_are_told_from_features():
     assert {name for name in names if "_Location_" in name} <= set(positions)
     assert is_position("Cells_AreaShape_Center_X")
     assert is_position("Cells_AreaShape_BoundingBoxMinimum_Y")
+    assert is_position("Cells_Parent_Nuclei")
+    assert not is_position("Nuclei_Children_Cells_Count")
+    assert not is_position("Cells_AreaShape_SpatialMoment_1_0")
     assert not is_position("Cells_AreaShape_BoundingBoxArea")
     assert not is_position("Metadata_Location")

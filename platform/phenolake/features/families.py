@@ -1,83 +1,100 @@
-"""The feature families and the presets that choose among them, as plain data."""
+"""The feature families: what is measured together, and with which scales, as plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolake.errors import UnknownNameError
 from phenolake.features import (
     area_shape,
     correlation,
     costes,
     count,
+    dimensions,
+    gabor,
     granularity,
     intensity,
+    intensity_variation,
+    local_density,
     location,
+    moments,
     neighbors,
+    object_skeleton,
     radial_distribution,
+    relations,
+    ser,
     texture,
+    translocation,
     zernike,
 )
-from phenolake.features.field import Compartment
 from phenolake.features.naming import FeatureName
 
 
 @dataclass(frozen=True)
 class Family:
-    """Columns that are measured together: their names, and their values per object."""
+    """Columns of one compartment that are measured together: their names, and values per object.
 
-    names: Callable[[str, Sequence[str]], list[FeatureName]]
-    measure: Callable[[Compartment], NDArray[np.float64]]
+    `scales` are the default scales or distances in pixels; names and measure take others as a
+    keyword. A family with `by_image` measures all compartments at once, so that what is made of the
+    image is made once and need not be kept.
+    """
 
+    names: Callable[..., list[FeatureName]]
+    measure: Callable[..., NDArray[np.float64] | list[NDArray[np.float64]]]
+    scales: tuple[int, ...] = ()
+    by_image: bool = field(default=False, kw_only=True)
 
-#: Compares masks, so it is no `Family`; its columns follow all others.
-TRANSLOCATION = "Translocation"
+    def at(self, scales: tuple[int, ...]) -> Family:
+        """The family at other scales."""
+        if not scales:
+            return self
+        return Family(
+            partial(self.names, scales=scales),
+            partial(self.measure, scales=scales),
+            scales,
+            by_image=self.by_image,
+        )
+
 
 #: In the order of the columns.
 FAMILIES: dict[str, Family] = {
     "AreaShape": Family(area_shape.names, area_shape.measure),
+    "Moments": Family(moments.names, moments.measure),
     "Zernike": Family(zernike.shape_names, zernike.measure_shape),
+    "Dimensions": Family(dimensions.names, dimensions.measure),
     "Intensity": Family(intensity.names, intensity.measure),
+    "IntensityVariation": Family(intensity_variation.names, intensity_variation.measure),
     "Location": Family(location.names, location.measure),
-    "Texture": Family(texture.names, texture.measure),
+    "Texture": Family(texture.names, texture.measure, texture.SCALES),
+    "SER": Family(ser.names, ser.measure, ser.SCALES, by_image=True),
+    "Gabor": Family(gabor.names, gabor.measure, gabor.WAVELENGTHS, by_image=True),
     "Correlation": Family(correlation.names, correlation.measure),
     "Costes": Family(costes.names, costes.measure),
     "RadialDistribution": Family(radial_distribution.names, radial_distribution.measure),
     "RadialZernike": Family(zernike.radial_names, zernike.measure_radial),
     "Granularity": Family(granularity.names, granularity.measure),
-    "Neighbors": Family(neighbors.names, neighbors.measure),
+    "ObjectSkeleton": Family(object_skeleton.names, object_skeleton.measure, by_image=True),
+    "Neighbors": Family(neighbors.names, neighbors.measure, neighbors.DISTANCES),
+    "LocalDensity": Family(local_density.names, local_density.measure, local_density.RADII),
     "Count": Family(count.names, count.measure),
 }
 
-_FAST = ("AreaShape", "Intensity", "Neighbors", TRANSLOCATION)
-PRESETS: dict[str, tuple[str, ...]] = {
-    "fast": _FAST,
-    "standard": (*_FAST, "Zernike", "Location", "Texture", "Correlation", "RadialDistribution"),
-    "full": (*FAMILIES, TRANSLOCATION),
+
+@dataclass(frozen=True)
+class Comparison:
+    """Columns that compare compartments; `measure` takes the whole field."""
+
+    names: Callable[[Sequence[str], Sequence[str]], list[FeatureName]]
+    measure: Callable[..., NDArray[np.float64]]
+
+
+TRANSLOCATION = "Translocation"
+#: Their columns follow those of all families.
+COMPARISONS: dict[str, Comparison] = {
+    TRANSLOCATION: Comparison(translocation.names, translocation.measure),
+    "Relations": Comparison(relations.names, relations.measure),
 }
-
-
-def chosen_families(families: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Names of families in the order of the columns, from a preset, from names, or the standard.
-
-    Raises
-    ------
-    UnknownNameError
-        If a name is no family or preset.
-    """
-    known = (*FAMILIES, TRANSLOCATION)
-    if families is None:
-        families = "standard"
-    if isinstance(families, str):
-        if families not in PRESETS:
-            raise UnknownNameError("feature preset", families, PRESETS)
-        families = PRESETS[families]
-    chosen = set(families)
-    for name in chosen:
-        if name not in known:
-            raise UnknownNameError("feature family", name, known)
-    return tuple(name for name in known if name in chosen)

@@ -20,9 +20,15 @@ class Image:
     pixels: NDArray[np.generic]
     channels: tuple[str, ...]
     scale: float
+    pixel_size_um: float | None = None
 
     @classmethod
-    def checked(cls, pixels: NDArray[np.generic], channels: Sequence[str]) -> Image:
+    def checked(
+        cls,
+        pixels: NDArray[np.generic],
+        channels: Sequence[str],
+        pixel_size_um: float | None = None,
+    ) -> Image:
         """Integer images are scaled by their dtype's maximum, as CellProfiler does; floats by 1.
 
         Raises
@@ -42,13 +48,20 @@ class Image:
             )
         if len(set(names)) != len(names) or not all(names):
             raise ConfigurationError(f"channel names must differ and not be empty, got {names}")
+        if pixel_size_um is not None and not 0 < pixel_size_um < np.inf:
+            raise ConfigurationError(f"pixel size must be above 0 um, got {pixel_size_um}")
         if pixels.dtype.kind == "f":
             if not np.isfinite(pixels).all():
                 raise ConfigurationError("image holds NaN or infinite values")
-            return cls(np.ascontiguousarray(pixels), names, 1.0)
+            return cls(np.ascontiguousarray(pixels), names, 1.0, pixel_size_um)
         if pixels.dtype.kind not in "iu":
             raise ConfigurationError(f"image must be integer or float, got {pixels.dtype}")
-        return cls(np.ascontiguousarray(pixels), names, float(np.iinfo(pixels.dtype.name).max))
+        scale = float(np.iinfo(pixels.dtype.name).max)
+        return cls(np.ascontiguousarray(pixels), names, scale, pixel_size_um)
+
+    def plane(self, channel: int) -> NDArray[np.float32]:
+        """One channel for filters, scaled, float32 (y, x)."""
+        return np.divide(self.pixels[channel], self.scale, dtype=np.float64).astype(np.float32)
 
     @cached_property
     def granular_spectra(self) -> list[NDArray[np.float64]]:
@@ -108,6 +121,11 @@ class Compartment:
 
         return means(self.values, self.objects.starts)
 
+    def forget_pixels(self) -> None:
+        """Drop what is as large as the pixel lists; it is worked out again if asked for."""
+        for name in ("_raw", "values", "_sorted"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def positions(self) -> NDArray[np.float64]:
         """Positions weighted by intensity, shape (objects, channels, 5); see the kernel."""
@@ -131,9 +149,10 @@ class Field:
         pixels: NDArray[np.generic],
         channels: Sequence[str],
         masks: Mapping[str, NDArray[np.integer]],
+        pixel_size_um: float | None = None,
     ) -> Field:
         """Check everything a caller can get wrong; see `measure`."""
-        image = Image.checked(pixels, channels)
+        image = Image.checked(pixels, channels, pixel_size_um)
         if not masks:
             raise ConfigurationError("no masks given, nothing to measure")
         compartments = {}

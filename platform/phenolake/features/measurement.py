@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolake.features import translocation
-from phenolake.features.families import FAMILIES, TRANSLOCATION, chosen_families
-from phenolake.features.field import Field
-from phenolake.features.naming import FeatureName
+from phenolake.errors import ConfigurationError
+from phenolake.features.field import Compartment, Field
+from phenolake.features.presets import Selection
 from phenolake.identity import OBJECT
 
 if TYPE_CHECKING:
@@ -23,21 +22,27 @@ def measure(
     channels: Sequence[str],
     masks: Mapping[str, NDArray[np.integer]],
     families: str | Iterable[str] | None = None,
+    *,
+    pixel_size_um: float | None = None,
 ) -> pl.DataFrame:
     """One row per object number with the features of every compartment, CellProfiler's names.
 
     Parameters
     ----------
     image
-        Integer or float, shape (channel, y, x). Integers are divided by their dtype's maximum, as
+        Integer or float, shape (channel, y, x) or (channel, z, y, x). Integers are divided by their dtype's maximum, as
         CellProfiler does; floats are taken as they are, 0..1 expected by Texture.
     channels
         Name of each channel, such as `DNA`.
     masks
-        Compartment name to label image: integer, shape (y, x), 0 = background. Labels may have
-        gaps; one number means one cell in all masks. Never changed.
+        Compartment name to label image: integer, shape (y, x) or (z, y, x), 0 = background. Labels
+        may have gaps; one number means one cell in all masks. Never changed.
     families
-        `None` for the standard preset, a preset (`fast`, `standard`, `full`), or family names.
+        `None` for the standard preset, a preset (`fast`, `standard`, `full`, `cytotoxicity_42`), or
+        names of families, with their scales where they have any: `["AreaShape", "Texture:3,5"]`.
+        Of z stacks shape, location, intensity and texture are measured.
+    pixel_size_um
+        Edge of a pixel; only measures in micrometres need it and are NaN without.
 
     Returns
     -------
@@ -70,25 +75,63 @@ def measure(
     """
     import polars as pl
 
-    chosen = chosen_families(families)
-    field = Field.checked(image, channels, masks)
-    names = feature_names(channels, masks, chosen)
+    if np.ndim(image) == 4:
+        from phenolake.features.volume import measure_volume
+
+        return measure_volume(image, channels, masks, families)
+    selection = Selection.of(families)
+    field = Field.checked(image, channels, masks, pixel_size_um)
+    names = _column_names(channels, masks, selection)
     # One row per column: every column of the frame is one contiguous stretch of memory.
     table = np.full((len(names), field.numbers.size), np.nan)
+    if field.numbers.size:
+        _fill(table, field, selection)
+    columns = dict(zip(names, table, strict=True))
+    if selection.columns is not None:
+        columns = {name: columns[name] for name in _wanted(selection.columns, columns)}
+    return pl.DataFrame({OBJECT: field.numbers} | columns)
+
+
+def _fill(table: NDArray[np.float64], field: Field, selection: Selection) -> None:
+    """Write the values of every family and comparison into their rows of the table."""
+    parts = [part for part in field.compartments.values() if part.objects.count]
+    slots: dict[tuple[str, str], slice] = {}
     at = 0
-    for compartment in field.compartments.values():
-        rows = np.searchsorted(field.numbers, compartment.objects.numbers)
-        for name in chosen:
-            if name == TRANSLOCATION:
-                continue
-            width = len(FAMILIES[name].names(compartment.name, channels))
-            if rows.size:
-                table[at : at + width, rows] = FAMILIES[name].measure(compartment).T
+    for compartment in field.compartments:
+        for name, family in selection.families.items():
+            width = len(family.names(compartment, field.image.channels))
+            slots[compartment, name] = slice(at, at + width)
             at += width
-    if at < len(names) and field.numbers.size:
-        table[at:] = translocation.measure(field).T
-    columns = {OBJECT: field.numbers} | dict(zip(names, table, strict=True))
-    return pl.DataFrame(columns)
+
+    def put(part: Compartment, name: str, values: NDArray[np.float64]) -> None:
+        rows = np.searchsorted(field.numbers, part.objects.numbers)
+        table[slots[part.name, name], rows] = values.T
+
+    for part in parts:
+        for name, family in selection.families.items():
+            if not family.by_image:
+                put(part, name, family.measure(part))  # type: ignore[arg-type]
+        # A large field's pixel lists would add up over the compartments.
+        part.forget_pixels()
+    for name, family in selection.families.items():
+        if family.by_image:
+            for part, values in zip(parts, family.measure(parts), strict=True):
+                put(part, name, values)
+    for comparison in selection.comparisons.values():
+        width = len(comparison.names(tuple(field.compartments), field.image.channels))
+        if width:
+            table[at : at + width] = comparison.measure(field).T
+        at += width
+
+
+def _wanted(columns: Sequence[str], measured: Iterable[str]) -> Sequence[str]:
+    missing = [name for name in columns if name not in set(measured)]
+    if missing:
+        raise ConfigurationError(
+            f"{len(missing)} of the preset's {len(columns)} columns can't be measured with these "
+            f"channels and masks, e.g. {missing[0]}"
+        )
+    return columns
 
 
 def compile_kernels() -> None:
@@ -100,7 +143,9 @@ def compile_kernels() -> None:
     mask[2:9, 2:9], mask[2:9, 9:14] = 1, 2
     ramp = np.arange(512).reshape(2, 16, 16)
     for dtype in (np.uint8, np.uint16, np.float64):
-        measure(ramp.astype(dtype), ("A", "B"), {"Nuclei": mask, "Cytoplasm": mask}, "full")
+        image = ramp.astype(dtype)
+        measure(image, ("A", "Mito"), {"Nuclei": mask, "Cytoplasm": mask}, "full Dimensions")
+        measure(np.stack([image, image], 1), ("A", "Mito"), {"Nuclei": np.stack([mask, mask])})
 
 
 def feature_names(
@@ -109,13 +154,21 @@ def feature_names(
     families: str | Iterable[str] | None = None,
 ) -> list[str]:
     """Names of the feature columns of `measure`, in its order, without the object number."""
+    selection = Selection.of(families)
+    names = _column_names(channels, compartments, selection)
+    return names if selection.columns is None else list(_wanted(selection.columns, names))
+
+
+def _column_names(
+    channels: Sequence[str], compartments: Iterable[str], selection: Selection
+) -> list[str]:
     compartments = tuple(compartments)
-    chosen = chosen_families(families)
-    names: list[FeatureName] = []
-    for compartment in compartments:
-        for name in chosen:
-            if name != TRANSLOCATION:
-                names += FAMILIES[name].names(compartment, channels)
-    if TRANSLOCATION in chosen:
-        names += translocation.names(compartments, channels)
+    names = [
+        name
+        for compartment in compartments
+        for family in selection.families.values()
+        for name in family.names(compartment, channels)
+    ]
+    for comparison in selection.comparisons.values():
+        names += comparison.names(compartments, channels)
     return [str(name) for name in names]

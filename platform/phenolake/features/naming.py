@@ -8,15 +8,20 @@ from dataclasses import dataclass
 
 from phenolake.errors import ConfigurationError
 
-_POSITION = re.compile(r"_(Location_.+|AreaShape_(Center|BoundingBox(Minimum|Maximum))_[XYZ])$")
+_POSITION = re.compile(
+    r"_(Location_.+|AreaShape_(Center|BoundingBox(Minimum|Maximum))_[XYZ]|Parent_.+|Number_.+)$"
+)
 #: Per family: pattern of the measure, whether channels follow, and of the parameters at the end.
 _GRAMMAR: dict[str, tuple[str, bool, str]] = {
-    "AreaShape": (r"Zernike(?=_\d)|.+", False, r"(?<=Zernike_)\d+_\d+"),
+    "AreaShape": (r".+", False, r"(?<=_)\d(?:_\d)?"),
     "Intensity": (r"[^_]+", True, ""),
     "Location": (r"Center_[XYZ]$|[^_]+_[XYZ]|[^_]+", True, ""),
     "Texture": (r"[^_]+", True, r"\d+_\d{2}_\d+"),
     "Correlation": (r"[^_]+", True, ""),
     "RadialDistribution": (r"[^_]+", True, r"\d+of\d+|Overflow|\d+_\d+"),
+    "SER": (r"[^_]+", True, r"\d+"),
+    "Gabor": (r"[^_]+", True, r"\d+_\d{3}"),
+    "ObjectSkeleton": (r"[^_]+", True, ""),
     "Granularity": (r"\d+", True, ""),
     "Neighbors": (r"[^_]+", False, r"Adjacent|Expanded|\d+"),
     "Translocation": (r"[^_]+", True, ""),
@@ -95,8 +100,9 @@ def _split_channels(family: str, text: str, known: Collection[str]) -> tuple[str
 
 
 def is_position(name: str) -> bool:
-    """Tell whether a column says where an object lies, which is no feature of the object.
+    """Tell whether a column says where an object lies or which it is: no feature of the object.
 
-    True for `Location` columns, `AreaShape_Center_X` and the corners of the bounding box.
+    True for `Location` columns, `AreaShape_Center_X`, the corners of the bounding box, and the
+    numbers of objects (`Parent_Nuclei`, `Number_Object_Number`).
     """
     return _POSITION.search(name) is not None

@@ -1,6 +1,6 @@
 """Neighbors: how many objects of the same mask lie near each object, and where.
 
-Definitions and names as CellProfiler 4 (MeasureObjectNeighbors), adjacent and within 5 pixels.
+Definitions and names as CellProfiler 4 (MeasureObjectNeighbors), adjacent and within a distance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from phenolake.features.field import Compartment
 from phenolake.features.naming import FeatureName
 
-_DISTANCES = {"Adjacent": 1, "5": 5}
+#: Distances in pixels, besides that of adjacent objects.
+DISTANCES = (5,)
 _MEASURES = (
     "NumberOfNeighbors",
     "PercentTouching",
@@ -23,22 +24,24 @@ _MEASURES = (
 )
 
 
-def names(compartment: str, channels: Sequence[str]) -> list[FeatureName]:
+def names(
+    compartment: str, channels: Sequence[str], scales: Sequence[int] = DISTANCES
+) -> list[FeatureName]:
     """Names of the columns of `measure`."""
     return [
         FeatureName(compartment, "Neighbors", measure, (), (distance,))
-        for distance in _DISTANCES
+        for distance in ("Adjacent", *map(str, scales))
         for measure in _MEASURES
     ]
 
 
-def measure(compartment: Compartment) -> NDArray[np.float64]:
-    """Neighbourhood of each object, float64 (objects, 10).
+def measure(compartment: Compartment, scales: Sequence[int] = DISTANCES) -> NDArray[np.float64]:
+    """Neighbourhood of each object, float64 (objects, 5 + distances * 5).
 
     `NumberOfNeighbors` counts objects with a pixel within the distance of one of this object's;
     `PercentTouching` is the share of outline pixels at which one begins. The closest objects are
     those with the closest centroids, at any distance; the angle between them is in degrees, 0 to
-    180. The last three do not depend on the distance and stand twice, as in CellProfiler.
+    180. The last three do not depend on the distance and stand at each, as in CellProfiler.
 
     NaN: the distance to the first or second closest where the image has no such object, and the
     angle with fewer than two or with a centroid in the same place (cp_measure has 0).
@@ -48,7 +51,7 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     objects = compartment.objects
     closest = _closest(objects.centroids, nearest_two(objects.centroids))
     blocks = []
-    for distance in _DISTANCES.values():
+    for distance in (1, *scales):
         near = near_objects(
             objects.labels, objects.flags, objects.starts, objects.rows, objects.cols, distance
         )

@@ -1,4 +1,4 @@
-"""Texture: Haralick features of the grey levels three pixels apart, in four directions.
+"""Texture: Haralick features of the grey levels a few pixels apart, in four directions.
 
 Definitions and names as CellProfiler 4 (MeasureTexture).
 """
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from phenolake.features.field import Compartment
 from phenolake.features.naming import FeatureName
 
-_SCALE = 3
+#: Distances in pixels between the two pixels of a pair.
+SCALES = (3,)
 _LEVELS = 256
 #: (y, x) of 0, 135, 90 and 45 degrees, numbered 00 to 03 in the names.
 _DIRECTIONS = np.array([(0, 1), (1, 1), (1, 0), (1, -1)], np.int64)
@@ -34,7 +35,9 @@ _MEASURES = (
 )
 
 
-def names(compartment: str, channels: Sequence[str]) -> list[FeatureName]:
+def names(
+    compartment: str, channels: Sequence[str], scales: Sequence[int] = SCALES
+) -> list[FeatureName]:
     """Names of the columns of `measure`."""
     return [
         FeatureName(
@@ -42,16 +45,17 @@ def names(compartment: str, channels: Sequence[str]) -> list[FeatureName]:
             "Texture",
             measure,
             (channel,),
-            (str(_SCALE), f"{direction:02d}", str(_LEVELS)),
+            (str(scale), f"{direction:02d}", str(_LEVELS)),
         )
+        for scale in scales
         for channel in channels
         for measure in _MEASURES
         for direction in range(len(_DIRECTIONS))
     ]
 
 
-def measure(compartment: Compartment) -> NDArray[np.float64]:
-    """Texture of each object and channel, float64 (objects, channels * 52).
+def measure(compartment: Compartment, scales: Sequence[int] = SCALES) -> NDArray[np.float64]:
+    """Texture of each object and channel, float64 (objects, scales * channels * 52).
 
     Intensities 0..1 become levels 0..255 by rounding, ties to even, one mapping for every image.
     Pairs with a level 0 don't count. Entropies are in bits. `DifferenceVariance` is the variance of
@@ -68,11 +72,14 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     from phenolake.features.kernels.texture import grey_levels, haralick, pixel_pairs
 
     objects = compartment.objects
-    pairs = pixel_pairs(
-        objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * _SCALE
-    )
     levels = grey_levels(compartment.values, _LEVELS - 1)
     counts = np.arange(4096, dtype=np.float64)
     entropy_terms = counts * np.log2(np.maximum(counts, 1.0))
-    features = haralick(levels, objects.starts, *pairs, entropy_terms)
-    return features.reshape(objects.count, -1)
+    blocks = []
+    for scale in scales:
+        pairs = pixel_pairs(
+            objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * scale
+        )
+        features = haralick(levels, objects.starts, *pairs, entropy_terms)
+        blocks.append(features.reshape(objects.count, -1))
+    return np.concatenate(blocks, axis=1)

@@ -186,3 +186,25 @@ def intensity_positions(
                 (y - middle_y) * (y - middle_y) + (x - middle_x) * (x - middle_x)
             )
     return out
+
+
+@kernel
+def contrast_and_variation(
+    values: NDArray[np.float64], centres: NDArray[np.float64], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Contrast and coefficient of variation in per cent, shape (objects, channels, 2)."""
+    channels = values.shape[0]
+    count = starts.shape[0] - 1
+    out = np.empty((count, channels, 2))
+    for c in range(channels):
+        for k in range(count):
+            mean, squares = centres[k, c], 0.0
+            low, high = values[c, starts[k]], values[c, starts[k]]
+            for p in range(starts[k], starts[k + 1]):
+                value = values[c, p]
+                low, high = min(low, value), max(high, value)
+                squares += (value - mean) * (value - mean)
+            spread = np.sqrt(squares / (starts[k + 1] - starts[k]))
+            out[k, c, 0] = (high - low) / (high + low) if high + low != 0.0 else np.nan
+            out[k, c, 1] = 100.0 * spread / mean if mean != 0.0 else np.nan
+    return out
