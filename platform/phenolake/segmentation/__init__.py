@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phenolake.segmentation.methods import METHODS, ResolvedMethod, Segmenter, resolve_method
+    from phenolake.segmentation.segmenting import segment, segment_many
 
 _MODULE_OF = {
     "METHODS": "methods",
@@ -12,7 +17,14 @@ _MODULE_OF = {
     "segment": "segmenting",
     "segment_many": "segmenting",
 }
-__all__ = sorted(_MODULE_OF)
+__all__ = [
+    "METHODS",
+    "ResolvedMethod",
+    "Segmenter",
+    "resolve_method",
+    "segment",
+    "segment_many",
+]
 
 
 def __getattr__(name: str) -> object:
