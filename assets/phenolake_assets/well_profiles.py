@@ -1,14 +1,22 @@
 """Gold assets of a plate: profiles of its wells, raw and normalized."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 import polars as pl
 
 from phenolake.identity import PlateKey
 from phenolake.screens.config import ScreenConfig
-from phenolake.stages.profiles import NORMALIZATIONS, normalize_wells, profile_wells
+from phenolake.stages.profiles import (
+    NORMALIZATIONS,
+    in_usable_sites,
+    normalize_wells,
+    profile_wells,
+)
 from phenolake.tables import NORMALIZED_PROFILES, WELL_PROFILES
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
+from phenolake_assets.image_quality import image_quality
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import plate_map
@@ -18,7 +26,7 @@ from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
-    deps=[single_cell_features, segmentation_masks, plate_map],
+    deps=[single_cell_features, segmentation_masks, plate_map, image_quality],
     partitions_def=plates,
     group_name="gold",
     kinds={"deltalake"},
@@ -30,7 +38,7 @@ from phenolake_resources import LakeResource, ScreensResource
         dg.AssetCheckSpec(
             "no_cell_lost",
             asset="well_profiles",
-            description="The wells' cell counts add up to the rows of single_cell_features.",
+            description="The wells' cell counts add up to the rows of single_cell_features in usable sites.",
         ),
         dg.AssetCheckSpec(
             "features_have_values",
@@ -46,8 +54,10 @@ def well_profiles(
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
         cells = run.lake.scan("single_cell_features", run.where)
-        masks = run.read("segmentation_masks", ["Metadata_Well", "Metadata_Site"])
-        profiles = profile_wells(cells, run.read("plate_map"), masks)
+        place = ["Metadata_Well", "Metadata_Site"]
+        masks = _read_if_there(run, "segmentation_masks", place)
+        quality = _read_if_there(run, "image_quality")
+        profiles = profile_wells(cells, run.read("plate_map"), masks, quality)
         commit = run.land(
             WELL_PROFILES,
             profiles,
@@ -57,7 +67,8 @@ def well_profiles(
             },
         )
         counted = int(profiles["Metadata_CellCount"].sum())
-        measured = run.read("single_cell_features", ["Metadata_Well"]).height
+        measured = in_usable_sites(run.read("single_cell_features", place).lazy(), quality)
+        measured_cells = measured.select(pl.len()).collect().item()
         features = profiles.select(pl.exclude("^Metadata_.*$"))
         nan_share = _nan_share(features)
         return run.report(
@@ -72,8 +83,8 @@ def well_profiles(
                 run.unique_keys(WELL_PROFILES, run.where),
                 dg.AssetCheckResult(
                     check_name="no_cell_lost",
-                    passed=counted == measured,
-                    metadata={"cells in profiles": counted, "cells measured": measured},
+                    passed=counted == measured_cells,
+                    metadata={"cells in profiles": counted, "cells measured": measured_cells},
                 ),
                 dg.AssetCheckResult(
                     check_name="features_have_values",
@@ -120,6 +131,11 @@ def normalized_profiles(
             },
             [run.unique_keys(NORMALIZED_PROFILES, run.where)],
         )
+
+
+def _read_if_there(run: PlateRun, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Rows of this plate; none where the table does not exist, as for imported cells."""
+    return run.read(table, columns) if run.lake.exists(table) else pl.DataFrame()
 
 
 def _nan_share(features: pl.DataFrame) -> float:

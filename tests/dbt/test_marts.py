@@ -57,7 +57,12 @@ def hit_row(marts: dict[str, pl.DataFrame], perturbation: str) -> dict:
 
 
 def test_marts_are_tables_of_the_schema_marts(marts):
-    assert sorted(marts) == ["hits", "plate_quality", "screen_summary"]
+    assert sorted(marts) == [
+        "hits",
+        "image_quality_summary",
+        "plate_quality",
+        "screen_summary",
+    ]
 
 
 def test_sites_and_cells_are_counted_per_control_group(marts):
@@ -164,6 +169,14 @@ def test_empty_lake_gives_empty_marts(dbt_build, two_plates):
     assert build.exit_status == 0, build.output
     assert {name: mart.height for name, mart in build.marts().items()} == {
         "hits": 0,
+        "image_quality_summary": 0,
         "plate_quality": 0,
         "screen_summary": 0,
     }
+
+
+def test_image_quality_counts_images_and_sites_by_flag(marts):
+    chosen = (pl.col("Metadata_Plate") == "P1") & (pl.col("channel") == "GFP")
+    row = marts["image_quality_summary"].filter(chosen).row(0, named=True)
+    assert (row["images"], row["blurred_images"], row["unusable_images"]) == (20, 1, 0)
+    assert row["median_focus_score"] == 4.0

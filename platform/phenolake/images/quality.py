@@ -1,11 +1,29 @@
-"""Image quality of one site and channel: focus, saturation and background, and robust flags."""
+"""Image quality of one site: focus, blur, saturation, background, debris, and a fingerprint.
+
+How images compare with the others of their plate is judged in `quality_flags`.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-import polars as pl
+from hashlib import blake2b
+from itertools import pairwise
 
+import numpy as np
+
+from phenolake.images.quality_flags import flag_outliers
 from phenolake.images.sites import Site, read_site
+
+#: Standard deviations of the filters, in pairs of pixels; each pair is tried after the one before.
+_SCALES = (1.5, 3.0, 6.0, 12.0)
+
+__all__ = [
+    "blur_width",
+    "debris_fraction",
+    "flag_outliers",
+    "plane_quality",
+    "power_log_log_slope",
+    "site_quality",
+]
 
 
 def site_quality(site: Site) -> list[dict[str, object]]:
@@ -23,11 +41,13 @@ def site_quality(site: Site) -> list[dict[str, object]]:
     ]
 
 
-def plane_quality(plane: np.ndarray) -> dict[str, float]:
+def plane_quality(plane: np.ndarray) -> dict[str, float | int | str | None]:
     """Quality measures of one plane, float (y, x) scaled to 0..1.
 
     The focus score is the variance of the Laplacian over the squared mean; the slope is that of
-    log power against log radial frequency (natural images in focus lie near -2, blur is steeper).
+    log power against log radial frequency (natural images in focus lie near -2, blur is steeper);
+    `blur_px` is the estimated blur of edges, see `blur_width`, and `blur_octave` its whole power of
+    two (0: below 2 pixels, 1: 2 to 4, 2: 4 to 8, ...). The fingerprint is equal for equal pixels.
 
     References
     ----------
@@ -38,25 +58,98 @@ def plane_quality(plane: np.ndarray) -> dict[str, float]:
     mean = float(plane.mean(dtype=np.float64))
     background, median, high = (float(v) for v in np.percentile(plane, (5, 50, 99)))
     sharp = float(laplace(plane).var(dtype=np.float64))
+    blur = blur_width(plane)
     return {
         "focus_score": sharp / mean**2 if mean > 0 else float("nan"),
         "power_log_log_slope": power_log_log_slope(plane),
+        "blur_px": blur,
+        "blur_octave": None if np.isnan(blur) else int(np.log2(max(blur, 1.0))),
         "saturated_fraction": float((plane >= 1.0).mean()),
+        "debris_fraction": debris_fraction(plane),
         "background": background,
         "median_intensity": median,
         "p99_intensity": high,
+        "fingerprint": blake2b(np.ascontiguousarray(plane).tobytes(), digest_size=8).hexdigest(),
     }
 
 
+def blur_width(plane: np.ndarray) -> float:
+    """Blur of an image's edges, pixels: the standard deviation of a Gaussian; NaN without edges.
+
+    The variance of an edge's Laplacian of Gaussian falls as (b^2 + s^2)^(-3/2) with the blur b and
+    the scale s of the filter. Two scales give b; the pair is the smallest one that the blur found
+    does not exceed. Pixels are averaged in pairs first, and the share of white noise (from the MAD
+    of a second difference) is taken off, so that noise does not pass for sharpness.
+
+    References
+    ----------
+    Immerkaer, Comput. Vis. Image Underst. 64:300 (1996): noise from a second difference.
+    """
+    from scipy.ndimage import gaussian_laplace
+
+    height, width = (edge // 2 * 2 for edge in plane.shape)
+    if min(height, width) < 32:
+        return float("nan")
+    pixels = plane[:height, :width].astype(np.float32)
+    paired = pixels.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+    noise = _noise_variance(paired)
+    floor = max(noise * 1e-3, 1e-14)
+    found = float("nan")
+    response = _edge_variance(gaussian_laplace(paired, _SCALES[0]), noise, _SCALES[0])
+    for fine, coarse in pairwise(_SCALES):
+        if min(paired.shape) < 16 * coarse:
+            break
+        wider = _edge_variance(gaussian_laplace(paired, coarse), noise, coarse)
+        if wider <= floor:
+            break
+        ratio = (max(response, floor) / wider) ** (2 / 3)
+        squared = (coarse**2 - ratio * fine**2) / (ratio - 1) if ratio > 1 else np.inf
+        # Pairing pixels blurs too: a box of two pixels has a variance of 1/16 squared pairs.
+        found = 2 * float(np.sqrt(np.clip(squared - 1 / 16, 0.0, (4 * coarse) ** 2)))
+        if found <= 4 * coarse:  # twice the coarse scale, in pixels
+            break
+        response = wider
+    return found
+
+
+def debris_fraction(plane: np.ndarray) -> float:
+    """Share of the field in large patches far brighter or darker than the rest of it.
+
+    The image is averaged over blocks of 1/64 of its longer edge and smoothed over three of them;
+    patches differ from the median by more than 8 robust SDs: 1.4826 MAD, at least a tenth of the
+    median and half the range from the 25th to the 75th percentile. Single cells are smaller
+    than that; fibres, dust and bubbles are not. Clusters in a sparse field can pass for debris, so
+    that `flag_outliers` compares with the plate.
+    """
+    from scipy.ndimage import uniform_filter
+
+    step = max(1, max(plane.shape) // 64)
+    height, width = (edge // step * step for edge in plane.shape)
+    if height == 0 or width == 0:
+        return float("nan")
+    blocks = plane[:height, :width].reshape(height // step, step, width // step, step)
+    smooth = uniform_filter(blocks.mean(axis=(1, 3), dtype=np.float64), 3, mode="nearest")
+    low, median, high = (float(v) for v in np.percentile(smooth, (25, 50, 75)))
+    deviation = 1.4826 * float(np.median(np.abs(smooth - median)))
+    spread = max(deviation, 0.1 * abs(median), 0.5 * (high - low), 1e-9)
+    return float((np.abs(smooth - median) > 8 * spread).mean())
+
+
 def power_log_log_slope(plane: np.ndarray) -> float:
-    """Slope of log power against log radial frequency; NaN for a constant or tiny image."""
+    """Slope of log power against log radial frequency; NaN for a constant or tiny image.
+
+    A Hann window keeps the borders from adding power of their own, and frequencies are used up to
+    where power comes within four times the median of the highest third (at least eight of them):
+    noise is flat there. Either would make a blurred image look sharp.
+    """
     from scipy.fft import rfft2
 
     edge = min(plane.shape)
     if edge < 16:
         return float("nan")
     square = plane[:edge, :edge].astype(np.float32)
-    power = np.abs(rfft2(square - square.mean())) ** 2
+    window = np.hanning(edge).astype(np.float32)
+    power = np.abs(rfft2((square - square.mean()) * window[:, None] * window)) ** 2
     rows = np.fft.fftfreq(edge) * edge
     columns = np.arange(power.shape[1])
     radius = np.hypot(rows[:, None], columns[None, :]).astype(np.int64).ravel()
@@ -66,22 +159,22 @@ def power_log_log_slope(plane: np.ndarray) -> float:
     mean = total[used] / count[used]
     if not (mean > 0).all():
         return float("nan")
-    return float(np.polyfit(np.log(used), np.log(mean), 1)[0])
+    floor = 4 * float(np.median(mean[len(mean) * 2 // 3 :]))
+    below = int(np.argmax(mean < floor)) if (mean < floor).any() else len(mean)
+    fitted = slice(0, max(below, 8))
+    return float(np.polyfit(np.log(used[fitted]), np.log(mean[fitted]), 1)[0])
 
 
-def flag_outliers(rows: pl.DataFrame, *, saturated_limit: float = 0.02) -> pl.DataFrame:
-    """Add is_blurred, is_saturated and is_empty, judged per channel against the plate's medians.
+def _noise_variance(plane: np.ndarray) -> float:
+    """Variance of white noise, from the MAD of a difference that is blind to slopes."""
+    from scipy.ndimage import convolve
 
-    Blurred: the slope lies more than 5 robust SDs (1.4826 MAD, at least 0.1) below the channel's
-    median over non-empty images. Empty: the 99th percentile is less than 1.2 times the background.
-    """
-    over = "channel"
-    is_empty = pl.col("p99_intensity") <= 1.2 * pl.col("background") + 1e-6
-    rows = rows.with_columns(is_empty=is_empty)
-    slope = pl.when(~pl.col("is_empty")).then(pl.col("power_log_log_slope").fill_nan(None))
-    center = slope.median().over(over)
-    spread = ((slope - center).abs().median().over(over) * 1.4826).clip(lower_bound=0.1)
-    return rows.with_columns(
-        is_blurred=((slope - center) < -5 * spread).fill_null(False),
-        is_saturated=pl.col("saturated_fraction") > saturated_limit,
-    )
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    difference = convolve(plane, mask)
+    return float((1.4826 * np.median(np.abs(difference - np.median(difference)))) ** 2)
+
+
+def _edge_variance(response: np.ndarray, noise: float, scale: float) -> float:
+    """Variance of a Laplacian of Gaussian less that of white noise through it."""
+    # The integral of the squared kernel over the plane is 1 / (2 pi s^6).
+    return float(response.var(dtype=np.float64)) - noise / (2 * np.pi * scale**6)

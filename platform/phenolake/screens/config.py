@@ -189,7 +189,8 @@ def load_screen_config(path: Path, default_name: str) -> ScreenConfig:
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ScreenConfigError(path, f"not readable as YAML: {error}") from error
+            reason = " ".join(str(error).split())
+            raise ScreenConfigError(path, f"not readable as YAML: {reason}") from error
     if not isinstance(values, dict):
         raise ScreenConfigError(path, "expected `field: value` lines at the top level")
     try:

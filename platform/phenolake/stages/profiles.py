@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from phenolake.images.quality_flags import unusable_sites
 from phenolake.profiling import aggregate, normalize
 
 IS_NEGATIVE_CONTROL = pl.col("Metadata_ControlType") == "negcon"
@@ -13,19 +14,28 @@ NORMALIZATIONS = ("standardize", "mad_robustize")
 
 
 def profile_wells(
-    cells: pl.LazyFrame, plate_map: pl.DataFrame, masks: pl.DataFrame
+    cells: pl.LazyFrame,
+    plate_map: pl.DataFrame,
+    masks: pl.DataFrame,
+    quality: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Median profile of each well that has cells, with its treatment; float64 features.
 
-    `masks` needs the columns Metadata_Well and Metadata_Site. A well without cells has no row.
+    `masks` needs the columns Metadata_Well and Metadata_Site; of imported cells it is empty, and
+    sites are those with cells. Sites that `quality` (rows of image_quality) calls unusable are left
+    out. A well without cells has no row.
     """
     keys = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
-    without_names = cells.drop(
-        "Metadata_Batch", "Metadata_Site", "Metadata_ObjectNumber", strict=False
-    )
+    cells = in_usable_sites(cells, quality)
+    without_names = cells.select(pl.exclude("^Metadata_.*$"), *keys)
     profiles = aggregate(without_names, by=keys, statistic="median")
-    sites = masks.group_by("Metadata_Well").agg(
-        pl.col("Metadata_Site").n_unique().cast(pl.Int64).alias("Metadata_SiteCount")
+    if masks.is_empty():
+        masks = cells.select("Metadata_Well", "Metadata_Site").unique().collect()
+    sites = (
+        in_usable_sites(masks.lazy(), quality)
+        .collect()
+        .group_by("Metadata_Well")
+        .agg(pl.col("Metadata_Site").n_unique().cast(pl.Int64).alias("Metadata_SiteCount"))
     )
     features = [name for name in profiles.columns if not name.startswith("Metadata_")]
     treatments = plate_map.drop("Metadata_Screen", "Metadata_Plate")
@@ -35,6 +45,16 @@ def profile_wells(
         .select(pl.exclude(features), pl.col(features))
         .sort("Metadata_Well")
     )
+
+
+def in_usable_sites(rows: pl.LazyFrame, quality: pl.DataFrame | None) -> pl.LazyFrame:
+    """Rows of the sites that the screen's quality rule does not leave out."""
+    if quality is None:
+        return rows
+    bad = unusable_sites(quality).select("Metadata_Well", "Metadata_Site")
+    if bad.is_empty():
+        return rows
+    return rows.join(bad.lazy(), on=bad.columns, how="anti", maintain_order="left")
 
 
 def normalize_wells(profiles: pl.DataFrame) -> pl.DataFrame:

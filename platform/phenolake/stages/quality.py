@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import polars as pl
+
 from phenolake.compute import Compute
 from phenolake.errors import ImageReadError
 from phenolake.images.planes import Problem
 from phenolake.images.quality import site_quality
+from phenolake.images.quality_flags import unusable_sites
 from phenolake.images.sites import Site, undecodable
 
 
@@ -20,6 +23,19 @@ def judge_plate(
             problems.append(result)
         else:
             yield result
+
+
+def left_out(flagged: pl.DataFrame) -> Iterator[Problem]:
+    """One problem for each site that the screen's rule leaves out of profiles."""
+    for well, site, reason in unusable_sites(flagged).iter_rows():
+        yield Problem(
+            "unusable_site",
+            "Look at the images; `quality` in screen.yaml sets the limits and what is left out.",
+            well=well,
+            site=site,
+            expected="images within the limits of `quality`",
+            got=reason,
+        )
 
 
 def _judge_site(site: Site) -> list[dict[str, object]] | Problem:

@@ -59,14 +59,40 @@ IMAGE_QUALITY = Table(
             "slope of log power against log spatial frequency; lower is blurrier",
         ),
         Column(
+            "blur_px",
+            pa.float64(),
+            "blur of edges: SD of a Gaussian; higher is blurrier",
+            unit="pixels",
+        ),
+        Column(
+            "blur_octave",
+            pa.int32(),
+            "whole power of two of blur_px: 0 below 2, 1 from 2 to 4, ...",
+        ),
+        Column(
             "saturated_fraction", pa.float64(), "share of pixels at the largest value of the type"
+        ),
+        Column(
+            "debris_fraction", pa.float64(), "share of the field in large bright or dark patches"
         ),
         Column("background", pa.float64(), "5th percentile of the pixels", unit="intensity"),
         Column("median_intensity", pa.float64(), "median of the pixels", unit="intensity"),
         Column("p99_intensity", pa.float64(), "99th percentile of the pixels", unit="intensity"),
-        Column("is_blurred", pa.bool_(), "slope or focus far below the plate's median (robust)"),
+        Column("fingerprint", pa.string(), "64-bit hash of the pixels, 16 hex digits"),
+        Column(
+            "is_blurred", pa.bool_(), "blurrier than the plate's other images (robust) or the limit"
+        ),
         Column("is_saturated", pa.bool_(), "more saturated pixels than the screen allows"),
         Column("is_empty", pa.bool_(), "no signal above the background"),
+        Column("is_debris", pa.bool_(), "more debris than the limit and the plate's other images"),
+        Column(
+            "is_background_outlier", pa.bool_(), "background far from the plate's median (robust)"
+        ),
+        Column("is_duplicate", pa.bool_(), "same pixels as an image of the plate before it"),
+        Column("reason", pa.string(), "what is wrong, e.g. blurred, debris; null if nothing"),
+        Column(
+            "is_usable", pa.bool_(), "false if the screen's rule leaves the site out of profiles"
+        ),
     ),
 )
 
