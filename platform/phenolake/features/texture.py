@@ -5,7 +5,7 @@ Definitions and names as CellProfiler 4 (MeasureTexture).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,10 @@ _MEASURES = (
 
 
 def names(
-    compartment: str, channels: Sequence[str], scales: Sequence[int] = SCALES
+    compartment: str,
+    channels: Sequence[str],
+    scales: Sequence[int] = SCALES,
+    directions: int = len(_DIRECTIONS),
 ) -> list[FeatureName]:
     """Names of the columns of `measure`."""
     return [
@@ -50,7 +53,7 @@ def names(
         for scale in scales
         for channel in channels
         for measure in _MEASURES
-        for direction in range(len(_DIRECTIONS))
+        for direction in range(directions)
     ]
 
 
@@ -69,17 +72,32 @@ def measure(compartment: Compartment, scales: Sequence[int] = SCALES) -> NDArray
     ----------
     Haralick, Shanmugam and Dinstein (1973), IEEE Trans. Systems, Man, Cybernetics 3, 610-621.
     """
-    from phenolake.features.kernels.texture import grey_levels, haralick, pixel_pairs
+    from phenolake.features.kernels.texture import pixel_pairs
+
+    objects = compartment.objects
+
+    def pairs(scale: int) -> tuple[NDArray[np.integer], ...]:
+        return pixel_pairs(
+            objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * scale
+        )
+
+    return haralick_features(compartment, scales, pairs)
+
+
+def haralick_features(
+    compartment: Compartment,
+    scales: Sequence[int],
+    pairs: Callable[[int], tuple[NDArray[np.integer], ...]],
+) -> NDArray[np.float64]:
+    """Haralick features at each scale of the pairs of pixels that `pairs` lists for it."""
+    from phenolake.features.kernels.texture import grey_levels, haralick
 
     objects = compartment.objects
     levels = grey_levels(compartment.values, _LEVELS - 1)
     counts = np.arange(4096, dtype=np.float64)
     entropy_terms = counts * np.log2(np.maximum(counts, 1.0))
-    blocks = []
-    for scale in scales:
-        pairs = pixel_pairs(
-            objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * scale
-        )
-        features = haralick(levels, objects.starts, *pairs, entropy_terms)
-        blocks.append(features.reshape(objects.count, -1))
+    blocks = [
+        haralick(levels, objects.starts, *pairs(scale), entropy_terms).reshape(objects.count, -1)
+        for scale in scales
+    ]
     return np.concatenate(blocks, axis=1)
