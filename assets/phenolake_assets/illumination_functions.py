@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from phenolake.images.illumination import METHOD, estimate_illumination
+from phenolake.images.illumination import estimate_illumination
 from phenolake.images.sites import complete_sites
 from phenolake.lake import encode_array
 from phenolake.pictures import as_markdown, field_maps
@@ -12,7 +12,7 @@ from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
-from phenolake_resources import LakeResource, ScreensResource
+from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -21,18 +21,33 @@ from phenolake_resources import LakeResource, ScreensResource
     group_name="silver",
     kinds={"deltalake"},
     metadata=table_metadata(ILLUMINATION_FUNCTIONS),
-    code_version="1",
+    code_version="2",
     retry_policy=STORAGE_RETRY,
     check_specs=[key_check("illumination_functions")],
 )
 def illumination_functions(
-    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    screens: ScreensResource,
+    compute: ComputeResource,
 ) -> dg.MaterializeResult:
-    """Illumination function of each channel of the plate; raw images are divided by it."""
+    """Illumination function of each channel of the plate; raw images are corrected by it."""
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
-        sites = complete_sites(run.read("raw_image_catalog"), run.screen.config)
-        found = list(estimate_illumination(sites))
+        config = run.screen.config
+        rule = config.illumination
+        found = []
+        if rule.convention != "none":
+            sites = complete_sites(run.read("raw_image_catalog"), config)
+            found = list(
+                estimate_illumination(
+                    sites,
+                    max_sites=rule.max_fields,
+                    smoothing=rule.smoothing,
+                    convention=rule.convention,
+                    compute=compute.open(),
+                )
+            )
         rows = pl.DataFrame(
             [
                 {
@@ -41,7 +56,10 @@ def illumination_functions(
                     "height": light.function.shape[0],
                     "width": light.function.shape[1],
                     "images": light.images,
-                    "method": METHOD,
+                    "method": light.method,
+                    "background": light.background,
+                    "convention": light.convention,
+                    "subtracted": light.background if rule.subtract_background else 0.0,
                     "unevenness": light.unevenness,
                 }
                 for light in found
@@ -49,11 +67,13 @@ def illumination_functions(
             schema_overrides={"illumination": pl.Binary},
         )
         commit = run.land(
-            ILLUMINATION_FUNCTIONS, rows if found else iter(()), parameters={"method": METHOD}
+            ILLUMINATION_FUNCTIONS, rows if found else iter(()), parameters=rule.model_dump()
         )
         return run.report(
             commit,
             {
+                "convention": rule.convention,
+                "background": {light.channel: round(light.background, 5) for light in found},
                 "unevenness": {light.channel: round(light.unevenness, 3) for light in found},
                 "functions": dg.MetadataValue.md(
                     as_markdown(
@@ -61,7 +81,7 @@ def illumination_functions(
                         "illumination",
                     )
                     if found
-                    else "no complete site"
+                    else "none: no complete site, or `illumination: {convention: none}`"
                 ),
             },
             [run.unique_keys(ILLUMINATION_FUNCTIONS, run.where)],

@@ -8,12 +8,17 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from phenolake.compute import LocalCompute
 from phenolake.errors import ImageReadError
+from phenolake.images.correction import Correction
 from phenolake.images.illumination import estimate_illumination
 from phenolake.images.quality import flag_outliers, plane_quality, power_log_log_slope
 from phenolake.images.sites import Site, read_site
+from phenolake.lake import encode_array
+from phenolake.stages.light import illumination_file, read_corrected
 from plates import blobs
-from scipy.ndimage import gaussian_filter
 
 
 def site(folder: Path, name: str, image: np.ndarray) -> Site:
@@ -27,7 +32,8 @@ def test_a_known_vignette_is_found_and_removed(tmp_path: Path) -> None:
     light = 1.6 - 0.3 * (x**2 + y**2)
     rng = np.random.default_rng(0)
     sites = [
-        site(tmp_path, f"w{i}", (light * rng.gamma(20, 100, light.shape)).astype(np.uint16)) for i in range(40)
+        site(tmp_path, f"w{i}", (light * rng.gamma(20, 100, light.shape)).astype(np.uint16))
+        for i in range(40)
     ]
     (found,) = estimate_illumination(sites)
     assert found.images == 40
@@ -40,6 +46,92 @@ def test_a_known_vignette_is_found_and_removed(tmp_path: Path) -> None:
 def test_a_few_images_give_a_flat_function(tmp_path: Path) -> None:
     (found,) = estimate_illumination([site(tmp_path, "a", blobs(1))])
     assert (found.function == 1).all()
+
+
+def test_debris_and_empty_fields_change_the_function_little(tmp_path: Path) -> None:
+    y, x = np.mgrid[-1:1:96j, -1:1:96j]
+    light = 1.6 - 0.3 * (x**2 + y**2)
+    rng = np.random.default_rng(0)
+    images = [light * rng.gamma(20, 100, light.shape) for _ in range(40)]
+    clean = [site(tmp_path, f"c{i}", image.astype(np.uint16)) for i, image in enumerate(images)]
+    for number in (3, 17, 29):
+        images[number][10:50, 10:50] += 40_000
+    for number in (5, 31):
+        images[number][:] = 300 + 2 * x * np.arange(96)
+    dirty = [site(tmp_path, f"d{i}", image.astype(np.uint16)) for i, image in enumerate(images)]
+    (expected,), (found,) = estimate_illumination(clean), estimate_illumination(dirty)
+    assert found.images == 38
+    np.testing.assert_allclose(found.function, expected.function, rtol=0.03)
+
+
+def test_more_fields_than_the_most_are_sampled_over_the_plate(tmp_path: Path) -> None:
+    sites = [site(tmp_path, f"w{i}", blobs(i % 5, size=64)) for i in range(30)]
+    (found,) = estimate_illumination(sites, max_sites=12)
+    assert found.images == 12
+
+
+def test_workers_give_the_same_function(tmp_path: Path) -> None:
+    sites = [site(tmp_path, f"w{i}", blobs(i, size=64)) for i in range(12)]
+    (alone,) = estimate_illumination(sites)
+    (mapped,) = estimate_illumination(sites, compute=LocalCompute(1))
+    np.testing.assert_array_equal(alone.function, mapped.function)
+
+
+def test_an_additive_pattern_is_subtracted(tmp_path: Path) -> None:
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    pattern = 2000 + 800 * x + 300 * y
+    sites = [
+        site(
+            tmp_path,
+            f"w{i}",
+            (pattern + np.roll(blobs(i), (i * 37, i * 53), (0, 1))).astype(np.uint16),
+        )
+        for i in range(30)
+    ]
+    (found,) = estimate_illumination(sites, convention="subtract")
+    assert found.convention == "subtract"
+    assert np.corrcoef(found.function.ravel(), pattern.ravel())[0, 1] > 0.95
+    corrected = read_site(sites[0], {"DNA": Correction(found.function, "subtract")})[0]
+    left, right = np.percentile(corrected[:, :40], 20), np.percentile(corrected[:, -40:], 20)
+    assert abs(left - right) < 0.2 * 1600 / 65535
+
+
+def test_the_background_is_what_the_darkest_fields_hold(tmp_path: Path) -> None:
+    sites = [site(tmp_path, f"w{i}", np.full((64, 64), 500 + 10 * i, np.uint16)) for i in range(12)]
+    (found,) = estimate_illumination(sites)
+    assert 500 <= found.background * 65535 <= 520
+    plane = read_site(sites[0], {"DNA": Correction(found.function, background=found.background)})
+    assert plane.max() <= 20 / 65535
+
+
+def test_the_rule_of_the_table_reaches_the_pixels(tmp_path: Path) -> None:
+    one = site(tmp_path, "a", np.full((4, 6), 65535, np.uint16))
+    half = np.full((4, 6), 0.5, np.float32)
+    for convention, subtracted, expected in (
+        ("divide", 0.0, 2.0),
+        ("divide", 0.25, 1.5),
+        ("subtract", 0, 0.5),
+    ):
+        row = {"channel": "DNA", "illumination": encode_array(half), "height": 4, "width": 6}
+        rows = pl.DataFrame([{**row, "convention": convention, "subtracted": float(subtracted)}])
+        with illumination_file(rows, ["DNA"]) as file:
+            np.testing.assert_allclose(read_corrected(one, file), expected)
+
+
+def test_correction_takes_four_fifths_of_the_trend_off_held_out_fields(shared_data: Path) -> None:
+    """Trend: SD of the mean held-out field (each scaled to mean 1), smoothed over 1/20 of its edge."""
+    paths = sorted((shared_data / "illumination_row_o").glob("*.TIF"))
+    sites = [Site("s", "b", "p", p.stem, 1, ("GFP",), (((str(p), 0),),)) for p in paths]
+    wells = sorted({p.stem[-8:-5] for p in paths})
+    held_out = [s for s in sites if s.well[-8:-5] in wells[::2]]
+    (found,) = estimate_illumination([s for s in sites if s not in held_out])
+
+    def trend(light: dict[str, np.ndarray] | None) -> float:
+        fields = [read_site(s, light)[0] for s in held_out]
+        mean = np.mean([field / field.mean() for field in fields], axis=0)
+        return float(gaussian_filter(mean, mean.shape[0] / 20, mode="nearest").std())
+
+    assert trend({"GFP": found.function}) <= 0.2 * trend(None)
 
 
 def test_the_real_plates_function_agrees_with_cellprofilers(shared_data: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from phenolake.errors import ImageReadError
+from phenolake.images.correction import Correction
 from phenolake.images.pixels import read_plane
 from phenolake.images.planes import PROJECTION_Z, Problem
 from phenolake.images.projection import project
@@ -82,16 +83,20 @@ def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) 
         if all(role in by_role for role in roles):
             stacks = tuple(_stack(by_role[r], p) for r, p in zip(roles, projections, strict=True))
             number = site if config is None or config.time_points != "all" else t * stride + site
-            sites.append(Site(name, batch, plate, well, number, tuple(roles), stacks, projections, t))
+            sites.append(
+                Site(name, batch, plate, well, number, tuple(roles), stacks, projections, t)
+            )
     return sites
 
 
-def read_site(site: Site, illumination: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+def read_site(
+    site: Site, illumination: Mapping[str, np.ndarray | Correction] | None = None
+) -> np.ndarray:
     """Pixels of a site, float32 (channel, y, x), 0 to 1 for integer images.
 
     Integer pixels are divided by the largest value of their type, as CellProfiler does; a z stack
     becomes one plane by the channel's projection; each channel is divided by its illumination
-    function.
+    function, or corrected as a `Correction` says.
 
     Raises
     ------
@@ -103,13 +108,17 @@ def read_site(site: Site, illumination: Mapping[str, np.ndarray] | None = None) 
     for channel, stack, projection in zip(site.channels, site.planes, projections, strict=True):
         planes = (read_plane(Path(uri), index) for uri, index in stack)
         plane = _scaled(project(planes, projection, stack[0][0]))
-        function = (illumination or {}).get(channel)
+        light = (illumination or {}).get(channel)
+        function = light.function if isinstance(light, Correction) else light
         for other in (*image[:1], *((function,) if function is not None else ())):
             if other.shape != plane.shape:
                 raise ImageReadError(
                     stack[0][0], f"expected shape {other.shape}, got {plane.shape}"
                 )
-        image.append(plane if function is None else plane / function)
+        if light is not None:
+            light = light if isinstance(light, Correction) else Correction(light)
+            plane = light.apply(plane)
+        image.append(plane)
     return np.stack(image)
 
 

@@ -43,6 +43,22 @@ class PlateMapConfig(_Section):
     )
 
 
+class IlluminationConfig(_Section):
+    """How uneven light is estimated and taken off."""
+
+    convention: Literal["divide", "subtract", "none"] = Field(
+        "divide",
+        description="divide by the light's pattern, subtract the background's, or leave images as they are",
+    )
+    subtract_background: bool = Field(
+        False, description="take the estimated background off before dividing"
+    )
+    smoothing: float = Field(
+        0.05, gt=0, le=0.5, description="SD of the Gaussian, as a share of the longer edge"
+    )
+    max_fields: int = Field(400, ge=10, description="fields of a plate used, spread evenly")
+
+
 class ScreenConfig(_Section):
     """One screen: a folder of plates that were planned together."""
 
@@ -88,6 +104,7 @@ class ScreenConfig(_Section):
     pixel_size_um: float | None = Field(None, gt=0, description="edge of a pixel in the sample, um")
     wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = Field(None, description="plate format")
     plate_map: PlateMapConfig = Field(default_factory=PlateMapConfig)
+    illumination: IlluminationConfig = Field(default_factory=IlluminationConfig)
     quality: QualityLimits = Field(
         default_factory=QualityLimits,
         description="limits of image quality, and which bad sites are left out of profiles",

@@ -21,13 +21,23 @@ ILLUMINATION_FUNCTIONS = Table(
         Column(
             "illumination",
             pa.binary(),
-            "float32 (height, width), little endian, row order, zstd; divide a raw image by it",
+            "float32 (height, width), little endian, row order, zstd; applied by `convention`",
             nullable=False,
         ),
         Column("height", pa.int32(), "rows of the function", unit="pixels", nullable=False),
         Column("width", pa.int32(), "columns of the function", unit="pixels", nullable=False),
         Column("images", pa.int32(), "images the function was estimated from", nullable=False),
         Column("method", pa.string(), "how it was estimated", nullable=False),
+        Column(
+            "background",
+            pa.float64(),
+            "1st percentile of the darkest fields, 0..1: an upper bound of the camera's offset",
+            unit="intensity",
+        ),
+        Column("convention", pa.string(), "divide or subtract: how raw images are corrected"),
+        Column(
+            "subtracted", pa.float64(), "background taken off before dividing", unit="intensity"
+        ),
         Column(
             "unevenness",
             pa.float64(),
@@ -133,4 +143,30 @@ SINGLE_CELL_FEATURES = Table(
     features=Features(pa.float32(), "CellProfiler-style feature <Compartment>_<Family>_<Measure>"),
     # Imported cells keep their source and the numbers that CellProfiler gave them.
     free_metadata=True,
+)
+
+FEATURE_DICTIONARY = Table(
+    "feature_dictionary",
+    Layer.SILVER,
+    grain="one row per screen and feature column of its cells and profiles",
+    key=("Metadata_Screen", "feature"),
+    partition_by=("Metadata_Screen",),
+    columns=(
+        keys.SCREEN,
+        Column("feature", pa.string(), "name of the column", nullable=False),
+        Column("compartment", pa.string(), "Nuclei, Cells, Cytoplasm or the whole Image"),
+        Column("family", pa.string(), "what kind of measurement, e.g. Texture"),
+        Column("measure", pa.string(), "what is measured, e.g. Contrast"),
+        Column("channels", pa.string(), "channels it is measured in, joined by commas"),
+        Column("parameters", pa.string(), "scales and directions of the name, joined by commas"),
+        Column("meaning", pa.string(), "the formula in words; null if the column was imported"),
+        Column("unit", pa.string(), "unit; empty for ratios and counts"),
+        Column("source", pa.string(), "whose definition it is"),
+        Column(
+            "is_position",
+            pa.bool_(),
+            "says where or which the object is, not what: no feature for profiles",
+            nullable=False,
+        ),
+    ),
 )
