@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from phenolake_assets.feature_dictionary import feature_dictionary
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
 from phenolake_assets.model_predictions import model_predictions
@@ -26,6 +27,7 @@ PLATE_ASSETS = [
     normalized_profiles,
 ]
 SCREEN_ASSETS = [
+    feature_dictionary,
     batch_corrected_profiles,
     consensus_profiles,
     phenotype_forest,

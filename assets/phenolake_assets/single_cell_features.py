@@ -4,10 +4,16 @@ import dagster as dg
 import polars as pl
 
 from phenolake.features import feature_names
-from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
-from phenolake.stages.cells import MeasureSite, measure_plate, sites_with_masks
+from phenolake.stages.cells import (
+    MeasureSite,
+    Outcome,
+    measure_plate,
+    pixel_bytes,
+    sites_with_masks,
+)
 from phenolake.stages.light import illumination_file
+from phenolake.stages.measured_sites import MeasuredSites
 from phenolake.tables import SINGLE_CELL_FEATURES
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
@@ -25,7 +31,7 @@ from phenolake_resources import ComputeResource, LakeResource, ScreensResource
     group_name="silver",
     kinds={"deltalake"},
     metadata=table_metadata(SINGLE_CELL_FEATURES),
-    code_version="1",
+    code_version="2",
     pool="measurement",
     retry_policy=STORAGE_RETRY,
     check_specs=[
@@ -47,22 +53,26 @@ def single_cell_features(
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
         config = run.screen.config
-        sites = complete_sites(run.read("raw_image_catalog"), config)
-        problems: list[Problem] = []
+        catalog = run.read("raw_image_catalog")
+        sites = complete_sites(catalog, config)
+        pixel_size = config.pixel_size_um or catalog["pixel_size_um"].median()
+        kept = MeasuredSites.of_plate(run.lake, str(run.key))
+        outcome = Outcome()
         tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
         with illumination_file(run.read("illumination_functions"), config.roles) as light:
-            measured = measure_plate(
-                tasks, MeasureSite(config.features, light), compute.open(), problems
-            )
+            measure_site = MeasureSite.prepared(config.features, light, pixel_size, kept)
+            measured = measure_plate(tasks, measure_site, compute.open(), outcome)
             commit = run.land(
                 SINGLE_CELL_FEATURES,
                 run.progress(measured, len(sites), "measuring"),
-                problems,
+                outcome.problems,
                 parameters={
                     "features": config.features,
+                    "pixel_size_um": pixel_size,
                     "segmentation_masks": run.lake.version("segmentation_masks"),
                 },
             )
+        kept.clear()
         masks = run.read("segmentation_masks", ["compartment", "object_count"])
         compartments = masks["compartment"].unique(maintain_order=True).to_list()
         expected = int(masks.filter(pl.col("compartment") == "Nuclei")["object_count"].sum())
@@ -77,7 +87,10 @@ def single_cell_features(
             {
                 "features": len(feature_names(config.roles, compartments, config.features)),
                 "cells per second": round(commit.rows / seconds, 1),
-                "megabytes": round(commit.bytes / 1e6, 2),
+                "megabytes of pixels per second": round(pixel_bytes(catalog) / 1e6 / seconds, 1),
+                "megabytes written": round(commit.bytes / 1e6, 2),
+                "sites measured": outcome.sites - outcome.resumed,
+                "sites an earlier run had measured": outcome.resumed,
                 "cells per well": well_heatmap(
                     cells, "cells", plate=run.key.plate, words="cells per well"
                 ),

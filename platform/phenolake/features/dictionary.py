@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from phenolake.errors import ConfigurationError
 from phenolake.features.meanings_of_intensity import INTENSITY
 from phenolake.features.meanings_of_shape import SHAPE
 from phenolake.features.naming import FeatureName, is_position
@@ -53,7 +54,7 @@ def feature_dictionary(features: Iterable[str], channels: Collection[str] = ()) 
 
     rows = []
     for feature in features:
-        name = FeatureName.parse(feature, channels)
+        name = _parsed(feature, channels)
         meaning, unit = _meaning(name)
         rows.append(
             {
@@ -74,6 +75,14 @@ def feature_dictionary(features: Iterable[str], channels: Collection[str] = ()) 
     )
     dtypes |= {"meaning": pl.String, "unit": pl.String, "source": pl.String}
     return pl.DataFrame(rows, schema={**dtypes, "is_position": pl.Boolean})
+
+
+def _parsed(feature: str, channels: Collection[str]) -> FeatureName:
+    """Parts of the name; of a foreign one that has none, the whole as its measure."""
+    try:
+        return FeatureName.parse(feature, channels)
+    except ConfigurationError:
+        return FeatureName("", "", feature)
 
 
 def _meaning(name: FeatureName) -> tuple[str | None, str | None]:

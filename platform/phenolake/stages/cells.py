@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -17,6 +19,7 @@ from phenolake.images.planes import Problem
 from phenolake.images.sites import Site, undecodable
 from phenolake.lake import decode_labels
 from phenolake.stages.light import read_corrected
+from phenolake.stages.measured_sites import Measured, MeasuredSites
 
 
 @dataclass(frozen=True)
@@ -33,24 +36,68 @@ class PackedMasks:
             name: decode_labels(data, self.shape, self.codec) for name, data in self.labels.items()
         }
 
+    def parts(self) -> Iterator[bytes]:
+        """Everything that the label images depend on."""
+        yield f"{self.shape} {self.codec}".encode()
+        for name, data in self.labels.items():
+            yield name.encode()
+            yield data
+
 
 @dataclass(frozen=True)
 class MeasureSite:
-    """Measures the cells of one site; a value that travels to worker processes."""
+    """Measures the cells of one site; a value that travels to worker processes.
+
+    With `kept`, a site that an earlier run of the same settings measured is not measured again.
+    """
 
     families: str
     illumination: Path | None
+    pixel_size_um: float | None = None
+    kept: MeasuredSites | None = None
+    light_digest: bytes = b""
 
-    def __call__(self, task: tuple[Site, PackedMasks]) -> pa.Table | Problem:
+    @classmethod
+    def prepared(
+        cls,
+        families: str,
+        illumination: Path | None,
+        pixel_size_um: float | None,
+        kept: MeasuredSites,
+    ) -> MeasureSite:
+        """With what finished sites are known by, worked out once for the plate."""
+        light = b"" if illumination is None else hashlib.sha256(illumination.read_bytes()).digest()
+        return cls(families, illumination, pixel_size_um, kept, light)
+
+    def __call__(self, task: tuple[Site, PackedMasks]) -> Measured:
         """One row per cell, float32 features, or the problem that kept the site from being measured."""
+        site, masks = task
+        if self.kept is None:
+            return Measured(self._measured(site, masks))
+        settings = f"{self.families} {self.pixel_size_um}".encode()
+        key = self.kept.key(site, settings, self.light_digest, *masks.parts())
+        found = self.kept.find(key)
+        if found is not None:
+            return Measured(found, resumed=True)
+        outcome = self._measured(site, masks)
+        if not isinstance(outcome, Problem):
+            self.kept.keep(key, outcome)
+        return Measured(outcome)
+
+    def _measured(self, site: Site, masks: PackedMasks) -> pa.Table | Problem:
         from phenolake.features import measure
 
-        site, masks = task
         try:
             image = read_corrected(site, self.illumination)
         except ImageReadError as error:
             return undecodable(site, error)
-        cells = measure(image, list(site.channels), masks.unpacked(), families=self.families)
+        cells = measure(
+            image,
+            list(site.channels),
+            masks.unpacked(),
+            families=self.families,
+            pixel_size_um=self.pixel_size_um,
+        )
         return cells.select(
             *(pl.lit(value).alias(name) for name, value in site.keys.items()),
             pl.col("Metadata_ObjectNumber"),
@@ -58,11 +105,33 @@ class MeasureSite:
         ).to_arrow()
 
 
+def pixel_bytes(catalog: pl.DataFrame) -> int:
+    """Size of all planes of a catalogue once they are decoded."""
+    sizes = catalog.group_by("height", "width", "dtype").len("planes").iter_rows()
+    return sum(h * w * planes * np.dtype(dtype).itemsize for h, w, dtype, planes in sizes)
+
+
+@dataclass
+class Outcome:
+    """What came of a plate's sites, complete once all of them were taken."""
+
+    problems: list[Problem] = field(default_factory=list)
+    sites: int = 0
+    resumed: int = 0
+
+
 def sites_with_masks(
-    sites: Iterable[Site], mask_rows: Iterable[pa.RecordBatch]
+    sites: Iterable[Site],
+    mask_rows: Iterable[pa.RecordBatch],
+    skipped: Collection[tuple[str, int]] = (),
 ) -> Iterator[tuple[Site, PackedMasks]]:
-    """Pair each site with its masks, streamed in the order the masks are stored."""
-    by_place = {(site.well, site.site): site for site in sites}
+    """Pair each site with its masks, streamed in the order the masks are stored.
+
+    `skipped` are the well and number of sites to leave out, such as unusable ones.
+    """
+    by_place = {
+        (site.well, site.site): site for site in sites if (site.well, site.site) not in skipped
+    }
     rows = (row for batch in mask_rows for row in batch.to_pylist())
     for place, group in groupby(rows, key=lambda row: (row["Metadata_Well"], row["Metadata_Site"])):
         compartments = list(group)
@@ -82,11 +151,13 @@ def measure_plate(
     tasks: Iterable[tuple[Site, PackedMasks]],
     measure_site: MeasureSite,
     compute: Compute,
-    problems: list[Problem],
+    outcome: Outcome,
 ) -> Iterator[pa.Table]:
-    """Cells of each site in order; problems of sites are appended to `problems`."""
-    for result in compute.map(measure_site, tasks):
-        if isinstance(result, Problem):
-            problems.append(result)
+    """Cells of each site in order; `outcome` counts sites and gathers their problems."""
+    for measured in compute.map(measure_site, tasks):
+        outcome.sites += 1
+        outcome.resumed += measured.resumed
+        if isinstance(measured.outcome, Problem):
+            outcome.problems.append(measured.outcome)
         else:
-            yield result
+            yield measured.outcome

@@ -16,6 +16,7 @@ from phenolake.tables.gold import (
     WELL_PROFILES,
 )
 from phenolake.tables.silver import (
+    FEATURE_DICTIONARY,
     ILLUMINATION_FUNCTIONS,
     IMAGE_QUALITY,
     SEGMENTATION_MASKS,
@@ -32,6 +33,7 @@ TABLES: dict[str, Table] = {
         IMAGE_QUALITY,
         SEGMENTATION_MASKS,
         SINGLE_CELL_FEATURES,
+        FEATURE_DICTIONARY,
         WELL_PROFILES,
         NORMALIZED_PROFILES,
         BATCH_CORRECTED_PROFILES,
@@ -51,6 +53,7 @@ def table_named(name: str) -> Table:
 __all__ = [
     "BATCH_CORRECTED_PROFILES",
     "CONSENSUS_PROFILES",
+    "FEATURE_DICTIONARY",
     "ILLUMINATION_FUNCTIONS",
     "IMAGE_QUALITY",
     "MODEL_PREDICTIONS",

@@ -1,0 +1,39 @@
+"""Silver asset: what every feature column of a screen means."""
+
+import dagster as dg
+
+from phenolake.stages.meanings import dictionary_of_screen
+from phenolake.tables import FEATURE_DICTIONARY
+from phenolake_assets.columns import table_metadata
+from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_resources import LakeResource, ScreensResource
+
+
+@dg.asset(
+    deps=[dg.AssetDep(single_cell_features, partition_mapping=dg.AllPartitionMapping())],
+    partitions_def=screen_partitions,
+    group_name="silver",
+    kinds={"deltalake"},
+    metadata=table_metadata(FEATURE_DICTIONARY),
+    code_version="1",
+    retry_policy=STORAGE_RETRY,
+    check_specs=[key_check("feature_dictionary")],
+)
+def feature_dictionary(
+    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
+) -> dg.MaterializeResult:
+    """Meaning, unit and source of every feature column, and whether it is a position."""
+    with clear_failures():
+        run = ScreenRun.start(context, lake, screens)
+        rows = dictionary_of_screen(run.lake, run.name, run.screen.config.roles)
+        commit = run.land(FEATURE_DICTIONARY, rows)
+        return run.report(
+            commit,
+            {
+                "positions": int(rows["is_position"].sum()),
+                "columns of other programs": int(rows["meaning"].null_count()),
+            },
+            [run.unique_keys(FEATURE_DICTIONARY, run.where)],
+        )

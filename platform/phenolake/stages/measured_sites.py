@@ -1,0 +1,98 @@
+"""Cells of sites already measured, kept until their plate is committed: a killed run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from phenolake import __version__
+from phenolake.images.planes import Problem
+from phenolake.images.sites import Site
+from phenolake.lake import Lake
+
+
+@dataclass(frozen=True)
+class MeasuredSites:
+    """One Arrow file per finished site, named by everything its values depend on.
+
+    Files of other masks, images, settings or code are never found; they go with the folder.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of_plate(cls, lake: Lake, plate: str) -> MeasuredSites:
+        """The plate's folder: beside a local lake, for one elsewhere in the user's cache."""
+        if lake.location.is_local:
+            work = Path(lake.uri).parent / "work"
+        else:
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            work = cache / "phenolake" / hashlib.sha256(lake.uri.encode()).hexdigest()[:16]
+        return cls(work / "single_cell_features" / plate)
+
+    def key(self, site: Site, *parts: bytes) -> str:
+        """Name of a site's file: images by place, size and time; masks and settings by content."""
+        digest = hashlib.sha256(_code().encode())
+        digest.update(repr(site).encode())
+        for stack in site.planes:
+            for uri, _ in stack:
+                digest.update(_state(uri).encode())
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()
+
+    def find(self, key: str) -> pa.Table | None:
+        """Cells of a finished site; None if it is not finished, or its file was cut short."""
+        try:
+            with pa.OSFile(str(self._path(key))) as source:
+                return pa.ipc.open_file(source).read_all()
+        except (OSError, pa.ArrowInvalid):
+            return None
+
+    def keep(self, key: str, cells: pa.Table) -> None:
+        """Store a finished site; its file appears whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f"{key}.{os.getpid()}.part"
+        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, cells.schema) as writer:
+            writer.write_table(cells)
+        part.replace(self._path(key))
+
+    def clear(self) -> None:
+        """Remove everything kept of the plate, once its commit is in the lake."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.arrow"
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Version of the code that measures, by its content: a development checkout keeps its version."""
+    import phenolake.features
+
+    digest = hashlib.sha256(__version__.encode())
+    for source in sorted(Path(phenolake.features.__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _state(uri: str) -> str:
+    try:
+        found = Path(uri).stat()
+    except OSError:
+        return uri
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Outcome of one site: its cells or its problem, and whether an earlier run had measured it."""
+
+    outcome: pa.Table | Problem
+    resumed: bool = False
