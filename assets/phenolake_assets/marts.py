@@ -1,8 +1,10 @@
 """Marts: dbt builds them in a scratch database over the lake's views, then each lands in Delta."""
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,8 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
                 project_dir=project,
                 profiles_dir=project,
                 dbt_executable=dbt_executable(),
-                global_config_flags=["--quiet", "--log-path", folder],
+                # Its log lines are what the events below are made from: it must not be quiet.
+                global_config_flags=["--log-path", folder],
             )
             invocation = dbt.cli(
                 ["build"],
@@ -62,13 +65,19 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
                 target_path=Path(folder) / "target",
                 raise_on_error=False,
             )
-            events = list(invocation.stream())
+            with redirect_stdout(io.StringIO()) as said:
+                events = list(invocation.stream())
+            context.log.info(said.getvalue())
             if not invocation.is_successful():
+                yield from (event for event in events if not isinstance(event, dg.Output))
                 raise dg.Failure(description=f"dbt build failed: {invocation.get_error()}")
-            for commit in land_marts(opened, scratch, run_id=context.run_id):
-                context.log.info(
-                    f"marts.{commit.table}: {commit.rows} rows, version {commit.version}"
-                )
-            yield from events
+            landed = {
+                commit.table: {"dagster/row_count": commit.rows, "delta_version": commit.version}
+                for commit in land_marts(opened, scratch, run_id=context.run_id)
+            }
+            for event in events:
+                if isinstance(event, dg.Output):
+                    event = event.with_metadata({**event.metadata, **landed[event.output_name]})
+                yield event
 
     return marts

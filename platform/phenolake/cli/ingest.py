@@ -6,9 +6,9 @@ from pathlib import Path
 
 import typer
 
+from phenolake.cli.freshness import plate_is_up_to_date, screen_is_up_to_date
 from phenolake.cli.runs import Runner, local_runner
 from phenolake.errors import EmptyFolderError
-from phenolake.images.readers.base import image_files
 from phenolake.lake import Lake
 from phenolake.screens.discover import Plate, Screen
 from phenolake.screens.proposal import keep_proposal
@@ -29,39 +29,51 @@ def ingest_screen(
     """Materialize every table of a screen; returns 0, or 1 when a run failed.
 
     A folder without a `screen.yaml` gets the one `phenolake inspect` proposes, kept with the
-    registered screens. Plates whose profiles are newer than their files are left as they are
-    unless `force`.
+    registered screens. Plates whose profiles are newer than their files, and a screen of which
+    nothing changed, are left as they are unless `force`.
     """
     settings = Settings()
-    Lake(settings.tables_uri).validate()
+    lake = Lake(settings.tables_uri)
+    lake.validate()
     registry = ScreenRegistry(settings.home_path / "screens", settings.inbox_path)
     config = config or keep_proposal(folder, settings.home_path / "screens", name)
-    screen = registry.register(folder, config, name)
-    plates = screen.plates()
+    plates = Screen.open(folder, config, name).plates()
     if not plates:
-        raise EmptyFolderError(screen.folder, "TIFF and PNG files in one folder per plate")
+        raise EmptyFolderError(folder, "TIFF and PNG files in one folder per plate")
+    screen = registry.register(folder, config, name)
+    last_asset = "model_predictions" if with_models else WITHOUT_MODELS[-1]
     typer.echo(f"screen {screen.config.name}: {len(plates)} plate(s) in {screen.folder}")
     with local_runner(settings) as runner:
-        runner.instance.add_dynamic_partitions("plates", [str(plate.key) for plate in plates])
-        runner.instance.add_dynamic_partitions("screens", [screen.config.name])
-        failed = [not _plate(runner, plate, force) for plate in plates]
-        if all(failed):
+        instance = runner.instance
+        instance.add_dynamic_partitions("plates", [str(plate.key) for plate in plates])
+        instance.add_dynamic_partitions("screens", [screen.config.name])
+        done = 0
+        for plate in plates:
+            if not force and plate_is_up_to_date(instance, screen, plate, config):
+                typer.echo(f"  plate {plate.key.plate}: up to date")
+                done += 1
+            else:
+                done += _plate(runner, lake, plate)
+        if not done:
             return 1
+        if not force and screen_is_up_to_date(instance, screen, plates, last_asset):
+            typer.echo(f"  screen {screen.config.name}: up to date")
+            return 0
         finished = _screen(runner, screen, with_models)
-    return int(any(failed) or not finished)
+    return int(done < len(plates) or not finished)
 
 
-def _plate(runner: Runner, plate: Plate, force: bool) -> bool:
-    if not force and _is_up_to_date(runner, plate):
-        typer.echo(f"  plate {plate.key.plate}: up to date")
-        return True
+def _plate(runner: Runner, lake: Lake, plate: Plate) -> bool:
     outcome = runner.run("plate_job", str(plate.key))
     if outcome.succeeded:
-        sites = outcome.assets["segmentation_masks"]["sites"].value
-        cells = outcome.assets["segmentation_masks"]["cells"].value
-        refused = outcome.assets["raw_image_catalog"]["refused"].value
-        note = f", {refused} problem(s) in bronze.quarantine" if refused else ""
-        typer.echo(f"  plate {plate.key.plate}: {sites} sites, {cells} cells{note}")
+        facts = outcome.assets["segmentation_masks"]
+        problems = (
+            lake.read("quarantine", plate.key.where).height if lake.exists("quarantine") else 0
+        )
+        note = f", {problems} problem(s) in bronze.quarantine" if problems else ""
+        typer.echo(
+            f"  plate {plate.key.plate}: {facts['sites'].value} sites, {facts['cells'].value} cells{note}"
+        )
     _show_failures(f"plate {plate.key.plate}", outcome.failures)
     return outcome.succeeded
 
@@ -82,21 +94,6 @@ def _screen(runner: Runner, screen: Screen, with_models: bool) -> bool:
     marts = runner.run("marts_job")
     _show_failures("marts", marts.failures)
     return outcome.succeeded and marts.succeeded
-
-
-def _is_up_to_date(runner: Runner, plate: Plate) -> bool:
-    import dagster as dg
-
-    records = runner.instance.fetch_materializations(
-        dg.AssetRecordsFilter(
-            dg.AssetKey("normalized_profiles"), asset_partitions=[str(plate.key)]
-        ),
-        limit=1,
-    ).records
-    if not records:
-        return False
-    newest = max((path.stat().st_mtime for path in image_files(plate.folder)), default=0.0)
-    return bool(records[0].timestamp > newest)
 
 
 def _show_failures(where: str, failures: list[str]) -> None:
