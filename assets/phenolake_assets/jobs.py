@@ -10,8 +10,13 @@ from phenolake_assets.image_quality import image_quality
 from phenolake_assets.model_predictions import model_predictions
 from phenolake_assets.models import phenotype_forest, phenotype_network
 from phenolake_assets.partitions import plates, screens
+from phenolake_assets.profile_scores import batch_scores, profile_similarity, replicate_scores
 from phenolake_assets.raw_images import plate_map, raw_image_catalog
-from phenolake_assets.screen_profiles import batch_corrected_profiles, consensus_profiles
+from phenolake_assets.screen_profiles import (
+    batch_corrected_profiles,
+    consensus_profiles,
+    feature_selection,
+)
 from phenolake_assets.segmentation_masks import segmentation_masks
 from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_assets.well_profiles import normalized_profiles, well_profiles
@@ -28,8 +33,12 @@ PLATE_ASSETS = [
 ]
 SCREEN_ASSETS = [
     feature_dictionary,
+    feature_selection,
     batch_corrected_profiles,
     consensus_profiles,
+    batch_scores,
+    profile_similarity,
+    replicate_scores,
     phenotype_forest,
     phenotype_network,
     model_predictions,

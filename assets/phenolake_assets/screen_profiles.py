@@ -1,75 +1,136 @@
 """Gold assets of a screen: batch-corrected profiles, and one profile per perturbation."""
 
 import dagster as dg
+import polars as pl
 
 from phenolake.pictures import as_markdown, profile_map
+from phenolake.profiling import input_problems
+from phenolake.stages.profiles import IS_NEGATIVE_CONTROL
 from phenolake.stages.screen_profiles import (
-    CORRECTIONS,
+    REFERENCE,
     consensus_of,
     correct_screen,
     mechanism_accuracy,
-    screen_normalization,
+    profiles_of,
+    selection_of,
 )
-from phenolake.tables import BATCH_CORRECTED_PROFILES, CONSENSUS_PROFILES
+from phenolake.tables import BATCH_CORRECTED_PROFILES, CONSENSUS_PROFILES, FEATURE_SELECTION
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.partitions import screens as screen_partitions
-from phenolake_assets.well_profiles import normalized_profiles
+from phenolake_assets.well_profiles import well_profiles
 from phenolake_resources import LakeResource, ScreensResource
+
+#: Problems that make profiles wrong; the others (a feature without values or spread, treatments
+#: in one batch only) are listed, and what is unusable is dropped by name in `feature_selection`.
+_HARMFUL = ("no_controls", "duplicated_well", "infinite_values", "two_spellings")
 
 
 @dg.asset(
-    deps=[dg.AssetDep(normalized_profiles, partition_mapping=dg.AllPartitionMapping())],
+    deps=[dg.AssetDep(well_profiles, partition_mapping=dg.AllPartitionMapping())],
+    partitions_def=screen_partitions,
+    group_name="gold",
+    kinds={"deltalake"},
+    metadata=table_metadata(FEATURE_SELECTION),
+    code_version="1",
+    retry_policy=STORAGE_RETRY,
+    check_specs=[
+        key_check("feature_selection"),
+        dg.AssetCheckSpec(
+            "inputs_are_sound",
+            asset="feature_selection",
+            description="Every plate has controls; no well twice, no infinite value, "
+            "no perturbation in two spellings.",
+        ),
+    ],
+)
+def feature_selection(
+    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
+) -> dg.MaterializeResult:
+    """Features that the screen's recipe leaves out, each with the rule and the number that broke it."""
+    with clear_failures():
+        run = ScreenRun.start(context, lake, screens)
+        recipe = run.screen.config.recipe
+        profiles = run.lake.read("well_profiles", run.where)
+        problems = input_problems(profiles, IS_NEGATIVE_CONTROL)
+        dropped = selection_of(profiles, recipe).with_columns(
+            pl.lit(run.name).alias("Metadata_Screen")
+        )
+        commit = run.land(
+            FEATURE_SELECTION,
+            dropped,
+            parameters={"recipe": recipe, "well_profiles": run.lake.version("well_profiles")},
+        )
+        harmful = problems.filter(pl.col("problem").is_in(_HARMFUL))
+        return run.report(
+            commit,
+            {
+                "features dropped": _counts(dropped["operation"]),
+                "problems of the input": _counts(problems["problem"]),
+                "first problems": dg.MetadataValue.md(_as_table(problems.head(20))),
+            },
+            [
+                run.unique_keys(FEATURE_SELECTION, run.where),
+                dg.AssetCheckResult(
+                    check_name="inputs_are_sound",
+                    passed=harmful.is_empty(),
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"problems": dg.MetadataValue.md(_as_table(harmful.head(20)))},
+                ),
+            ],
+        )
+
+
+@dg.asset(
+    deps=[dg.AssetDep(well_profiles, partition_mapping=dg.AllPartitionMapping())],
     partitions_def=screen_partitions,
     group_name="gold",
     kinds={"deltalake"},
     metadata=table_metadata(BATCH_CORRECTED_PROFILES),
-    code_version="1",
+    code_version="2",
     retry_policy=STORAGE_RETRY,
     check_specs=[key_check("batch_corrected_profiles")],
 )
 def batch_corrected_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
-    """Profiles of all wells of the screen, uncorrected and sphered on the negative controls."""
+    """Profiles of all wells of the screen by its recipe, once with each of its batch corrections."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
-        normalized = screen_normalization(run.lake.read("normalized_profiles", run.where))
-        corrected, dropped = correct_screen(normalized)
+        config = run.screen.config
+        version = run.lake.version("well_profiles")
+        corrected = correct_screen(
+            run.lake.read("well_profiles", run.where), config.corrections, config.recipe
+        )
+        profiles = corrected.profiles.with_columns(
+            pl.lit(version, pl.Int64).alias("Metadata_InputVersion")
+        )
         commit = run.land(
             BATCH_CORRECTED_PROFILES,
-            corrected,
+            profiles,
             parameters={
-                "corrections": list(CORRECTIONS),
-                "normalized_profiles": run.lake.version("normalized_profiles"),
+                "recipe": config.recipe,
+                "corrections": config.corrections,
+                "reference": REFERENCE,
+                "well_profiles": version,
             },
         )
         pictures = {
             f"map, {method}": dg.MetadataValue.md(
                 as_markdown(
-                    profile_map(
-                        corrected.filter(corrected["Metadata_Correction"] == method),
-                        ["Metadata_Plate", "Metadata_MOA"],
-                    ),
+                    profile_map(profiles_of(profiles, method), ["Metadata_Plate", "Metadata_MOA"]),
                     f"profiles, {method}",
                 )
             )
-            for method in corrected["Metadata_Correction"].unique().sort()
+            for method in config.corrections
         }
         return run.report(
             commit,
             {
-                "plates": corrected["Metadata_Plate"].n_unique(),
-                "features kept": sum(
-                    not name.startswith("Metadata_") for name in corrected.columns
-                ),
-                "features dropped": {
-                    str(operation): count
-                    for operation, count in dropped["operation"]
-                    .value_counts()
-                    .sort("operation")
-                    .iter_rows()
-                },
+                "plates": profiles["Metadata_Plate"].n_unique(),
+                "recipe": config.recipe,
+                "features kept": sum(not name.startswith("Metadata_") for name in profiles.columns),
+                "features dropped": _counts(corrected.dropped["operation"]),
                 **pictures,
             },
             [run.unique_keys(BATCH_CORRECTED_PROFILES, run.where)],
@@ -110,3 +171,17 @@ def consensus_profiles(
             },
             [run.unique_keys(CONSENSUS_PROFILES, run.where)],
         )
+
+
+def _counts(words: pl.Series) -> dict[str, int]:
+    return {str(word): count for word, count in words.value_counts().sort(words.name).iter_rows()}
+
+
+def _as_table(rows: pl.DataFrame) -> str:
+    if rows.is_empty():
+        return "none"
+    lines = ["| " + " | ".join(rows.columns) + " |", "|---" * rows.width + "|"]
+    lines += [
+        "| " + " | ".join("" if v is None else str(v) for v in r) + " |" for r in rows.iter_rows()
+    ]
+    return "\n".join(lines)

@@ -58,10 +58,13 @@ def hit_row(marts: dict[str, pl.DataFrame], perturbation: str) -> dict:
 
 def test_marts_are_tables_of_the_schema_marts(marts):
     assert sorted(marts) == [
+        "batch_comparison",
         "hits",
         "image_quality_summary",
+        "moa_matches",
         "plate_quality",
         "screen_summary",
+        "similar_perturbations",
     ]
 
 
@@ -168,10 +171,13 @@ def test_empty_lake_gives_empty_marts(dbt_build, two_plates):
     build = dbt_build({name: rows.slice(0, 0) for name, rows in two_plates.items()})
     assert build.exit_status == 0, build.output
     assert {name: mart.height for name, mart in build.marts().items()} == {
+        "batch_comparison": 0,
         "hits": 0,
         "image_quality_summary": 0,
+        "moa_matches": 0,
         "plate_quality": 0,
         "screen_summary": 0,
+        "similar_perturbations": 0,
     }
 
 

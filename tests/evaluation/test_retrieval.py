@@ -110,6 +110,22 @@ def test_null_of_one_positive_among_two_is_known():
     assert null.mean() == pytest.approx(0.75, abs=0.01)
 
 
+def test_p_values_of_small_configurations_are_exact():
+    null = NullDistributions(100, 0)
+    # Two positives among four: six rankings, of which one puts both first.
+    assert null.p_value(1.0, [(2, 2)]) == pytest.approx(1 / 6)
+    assert null.p_value(0.1, [(2, 2), (2, 2)]) == 1
+    assert null.exact(5, 20) is None
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(1, 3), (2, 4), (3, 3)])
+def test_exact_p_values_are_what_sampling_tends_to(positives, negatives):
+    every = NullDistributions(1000, 0).exact(positives, negatives)
+    drawn = NullDistributions(20_000, 0).of(positives, negatives)
+    assert every.mean() == pytest.approx(drawn.mean(), abs=0.01)
+    assert set(np.round(drawn, 9)) == set(np.round(every, 9))
+
+
 def test_adjusted_p_values_by_hand():
     np.testing.assert_allclose(adjusted_p_values(np.array([0.04, 0.01, 0.9])), [0.06, 0.03, 0.9])
     assert adjusted_p_values(np.empty(0)).size == 0

@@ -99,3 +99,59 @@ def test_agrees_with_numpy_in_any_order_of_cells(rows, statistic, random):
         mine = mine[~np.isnan(mine)]
         expected = getattr(np, statistic)(mine) if mine.size else NAN
         np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-9)
+
+
+BORDERED = pl.DataFrame(
+    {
+        "Metadata_Plate": ["P2", "P1", "P1", "P1", "P2", "P1"],
+        "Metadata_Well": ["A01", "A01", "A01", "A01", "A01", "B01"],
+        "Metadata_TouchesBorder": [False, False, True, False, None, True],
+        "Cells_x": [1.0, 2.0, 100.0, 4.0, 3.0, 9.0],
+        "Nuclei_y": [0.0, 1.0, 2.0, 3.0, float("nan"), 5.0],
+    }
+)
+WELL_KEYS = ["Metadata_Plate", "Metadata_Well"]
+
+
+def test_several_statistics_give_several_columns():
+    table = profiling.aggregate(BORDERED, WELL_KEYS, ["median", "mad", "q25"])
+    assert table.columns[3:] == [
+        "Cells_x_median", "Nuclei_y_median", "Cells_x_mad", "Nuclei_y_mad", "Cells_x_q25", "Nuclei_y_q25",
+    ]  # fmt: skip
+    first = table.row(0, named=True)
+    assert (first["Cells_x_median"], first["Cells_x_q25"]) == (4, 3)
+    assert first["Cells_x_mad"] == pytest.approx(1.4826 * 2)
+
+
+def test_excluded_cells_are_counted_and_do_not_count():
+    keep = ~pl.col("Metadata_TouchesBorder").fill_null(False)
+    table = profiling.aggregate(BORDERED, WELL_KEYS, keep=keep)
+    assert table["Metadata_CellCount"].to_list() == [2, 0, 2]
+    assert table["Metadata_ExcludedCellCount"].to_list() == [1, 1, 0]
+    assert table["Cells_x"][0] == 3
+    assert np.isnan(table["Cells_x"][1])
+
+
+def test_wells_with_too_few_cells_have_no_values():
+    table = profiling.aggregate(BORDERED, WELL_KEYS, min_cells=2)
+    assert table["Metadata_CellCount"].to_list() == [3, 1, 2]
+    assert np.isnan(table["Cells_x"][1])
+    assert table["Cells_x"][2] == 2
+
+
+def test_one_compartment_alone():
+    table = profiling.aggregate(BORDERED, WELL_KEYS, compartments=["Nuclei"])
+    assert table.columns[3:] == ["Nuclei_y"]
+    with pytest.raises(ConfigurationError, match="Cytoplasm"):
+        profiling.aggregate(BORDERED, WELL_KEYS, compartments=["Cytoplasm"])
+
+
+def test_one_plate_at_a_time_gives_the_same_table():
+    whole = profiling.aggregate(BORDERED, WELL_KEYS)
+    parts = profiling.aggregate(BORDERED.lazy(), WELL_KEYS, one_at_a_time="Metadata_Plate")
+    assert parts.equals(whole)
+
+
+def test_unknown_percentile_is_named():
+    with pytest.raises(UnknownNameError, match="q101"):
+        profiling.aggregate(BORDERED, WELL_KEYS, "q101")

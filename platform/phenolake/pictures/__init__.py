@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from phenolake.pictures.plate_maps import plate_heatmap
     from phenolake.pictures.png import as_markdown
     from phenolake.pictures.scatter import profile_map
+    from phenolake.pictures.similarity import similarity_heatmap
 
 __all__ = [
     "as_markdown",
@@ -25,6 +26,7 @@ __all__ = [
     "outlines_montage",
     "plate_heatmap",
     "profile_map",
+    "similarity_heatmap",
     "training_curves",
 ]
 
@@ -36,6 +38,7 @@ _MODULE_OF = {
     "outlines_montage": "overlay",
     "plate_heatmap": "plate_maps",
     "profile_map": "scatter",
+    "similarity_heatmap": "similarity",
     "training_curves": "curves",
 }
 

@@ -19,7 +19,9 @@ def field_maps(maps: Mapping[str, np.ndarray], title: str = "") -> bytes:
     for number, (name, values) in enumerate(maps.items(), start=1):
         axes = figure.add_subplot(rows, columns, number)
         step = max(1, max(values.shape) // 256)
-        image = axes.imshow(values[::step, ::step], cmap="viridis", vmin=values.min(), vmax=values.max())
+        image = axes.imshow(
+            values[::step, ::step], cmap="viridis", vmin=values.min(), vmax=values.max()
+        )
         axes.set_title(name, fontsize=9)
         axes.set_axis_off()
         figure.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(labelsize=7)

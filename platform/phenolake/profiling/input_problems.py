@@ -81,8 +81,7 @@ def input_problems(
             ("constant_controls", constant, lambda i: "all controls have one value"),
         ):
             found += [
-                (problem, where, features[i], words(i))  # type: ignore[no-untyped-call]
-                for i in np.flatnonzero(marked).tolist()
+                (problem, where, features[i], words(i)) for i in np.flatnonzero(marked).tolist()
             ]
     if perturbation in frame.columns:
         found += _spellings(frame[perturbation])

@@ -86,6 +86,8 @@ def _polish(
         for number in np.unique(place)
         if (members := np.flatnonzero(place == number)).size >= min_wells
     ]
+    if not lines:
+        return
     level = median(values)
     values -= level[:, None]
     for _ in range(iterations):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from phenolake.correction import FeaturesDroppedWarning
-from phenolake.errors import ControlsMissingError
+from phenolake.correction import FeaturesDroppedWarning, incomplete_features
+from phenolake.errors import ConfigurationError, ControlsMissingError
 from phenolake.evaluation.mechanism import moa_accuracy
 from phenolake.profiling import consensus, feature_columns, follow_recipe, recipe_named
 from phenolake.profiling.recipes import DROPPED_SCHEMA
@@ -23,6 +24,7 @@ _TREATMENT = (
     "Metadata_ControlType",
     "Metadata_MOA",
 )
+REFERENCE = "Metadata_ControlType == 'negcon'"
 _BATCH = "Metadata_CorrectionBatch"
 
 
@@ -47,14 +49,14 @@ def correct_screen(
         If the screen, or one of its plates, has no negative control; names it.
     """
     if well_profiles.filter(IS_NEGATIVE_CONTROL).is_empty():
-        raise ControlsMissingError(
-            "batch correction", "the screen", "Metadata_ControlType == 'negcon'"
-        )
+        raise ControlsMissingError("batch correction", "the screen", REFERENCE)
     steps = recipe_named(recipe)
     batch = pl.coalesce("Metadata_Batch", "Metadata_Plate").alias(_BATCH)
     start = follow_recipe(
         well_profiles.with_columns(batch), steps.until_correction, IS_NEGATIVE_CONTROL, _BATCH
     )
+    if not feature_columns(start.profiles):
+        raise ConfigurationError(_nothing_left(recipe, start.dropped))
     offset = len(steps.until_correction.steps)
     profiles, dropped = [], [start.dropped.with_columns(pl.lit("all").alias("correction"))]
     for method in dict.fromkeys(methods):
@@ -64,7 +66,13 @@ def correct_screen(
             rest = follow_recipe(
                 start.profiles, steps.from_correction(method), IS_NEGATIVE_CONTROL, _BATCH
             )
-        profiles.append(rest.profiles.with_columns(pl.lit(method).alias("Metadata_Correction")))
+        profiles.append(
+            rest.profiles.with_columns(
+                pl.lit(method).alias("Metadata_Correction"),
+                pl.lit(json.dumps(steps.with_correction(method).steps)).alias("Metadata_Recipe"),
+                pl.lit(REFERENCE).alias("Metadata_Reference"),
+            )
+        )
         dropped.append(
             rest.dropped.with_columns(
                 (pl.col("step") + offset).cast(DROPPED_SCHEMA["step"]),
@@ -72,6 +80,31 @@ def correct_screen(
             )
         )
     return Corrected(pl.concat(profiles, how="diagonal").drop(_BATCH), pl.concat(dropped))
+
+
+def _nothing_left(recipe: str, dropped: pl.DataFrame) -> str:
+    reasons = dropped["reason"].value_counts(sort=True).iter_rows()
+    counts = ", ".join(f"{count} x {reason}" for reason, count in reasons) or "there was none"
+    return (
+        f"recipe {recipe!r} leaves no feature: {counts}. Features without spread among the negative "
+        "controls count as missing; a plate needs two control wells with cells to show any"
+    )
+
+
+def selection_of(well_profiles: pl.DataFrame, recipe: str = "moa_default") -> pl.DataFrame:
+    """Features that a recipe drops before the batch correction, or that the correction can't use."""
+    steps = recipe_named(recipe).until_correction
+    result = follow_recipe(well_profiles, steps, IS_NEGATIVE_CONTROL)
+    gaps = incomplete_features(result.profiles)
+    number = len(steps.steps) + 1
+    unusable = pl.DataFrame(
+        [(number, name, "correct", "missing in some well", None) for name in gaps],
+        schema=DROPPED_SCHEMA,
+        orient="row",
+    )
+    return pl.concat([result.dropped, unusable]).select(
+        pl.lit(recipe).alias("recipe"), pl.all().exclude("value"), pl.col("value").fill_nan(None)
+    )
 
 
 def profiles_of(corrected: pl.DataFrame, method: str) -> pl.DataFrame:

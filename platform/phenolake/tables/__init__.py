@@ -15,6 +15,12 @@ from phenolake.tables.gold import (
     NORMALIZED_PROFILES,
     WELL_PROFILES,
 )
+from phenolake.tables.gold_scores import (
+    BATCH_SCORES,
+    FEATURE_SELECTION,
+    PROFILE_SIMILARITY,
+    REPLICATE_SCORES,
+)
 from phenolake.tables.silver import (
     FEATURE_DICTIONARY,
     ILLUMINATION_FUNCTIONS,
@@ -38,6 +44,10 @@ TABLES: dict[str, Table] = {
         NORMALIZED_PROFILES,
         BATCH_CORRECTED_PROFILES,
         CONSENSUS_PROFILES,
+        FEATURE_SELECTION,
+        BATCH_SCORES,
+        PROFILE_SIMILARITY,
+        REPLICATE_SCORES,
         MODEL_PREDICTIONS,
     )
 }
@@ -52,15 +62,19 @@ def table_named(name: str) -> Table:
 
 __all__ = [
     "BATCH_CORRECTED_PROFILES",
+    "BATCH_SCORES",
     "CONSENSUS_PROFILES",
     "FEATURE_DICTIONARY",
+    "FEATURE_SELECTION",
     "ILLUMINATION_FUNCTIONS",
     "IMAGE_QUALITY",
     "MODEL_PREDICTIONS",
     "NORMALIZED_PROFILES",
     "PLATE_MAP",
+    "PROFILE_SIMILARITY",
     "QUARANTINE",
     "RAW_IMAGE_CATALOG",
+    "REPLICATE_SCORES",
     "SEGMENTATION_MASKS",
     "SINGLE_CELL_FEATURES",
     "TABLES",

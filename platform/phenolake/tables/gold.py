@@ -61,6 +61,11 @@ BATCH_CORRECTED_PROFILES = Table(
             "correction method, e.g. none or sphering",
             nullable=False,
         ),
+        Column("Metadata_Recipe", pa.string(), "steps from well_profiles to this profile, as JSON"),
+        Column(
+            "Metadata_Reference", pa.string(), "wells that normalization and correction learn from"
+        ),
+        Column("Metadata_InputVersion", pa.int64(), "version of well_profiles that was read"),
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,
