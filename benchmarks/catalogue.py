@@ -35,13 +35,17 @@ HARMONY = """    <Image Version="1">
       <ExposureTime Unit="s">0.1</ExposureTime>
     </Image>
 """
-PROPERTIES = "".join(f'<custom-prop id="Property {n}" type="float" value="{n}"/>\r\n' for n in range(70))
+PROPERTIES = "".join(
+    f'<custom-prop id="Property {n}" type="float" value="{n}"/>\r\n' for n in range(70)
+)
 METASERIES = (
     '<MetaData>\r\n<PlaneInfo>\r\n<prop id="spatial-calibration-state" type="bool" value="on"/>\r\n'
     '<prop id="spatial-calibration-x" type="float" value="0.65"/>\r\n'
     '<prop id="spatial-calibration-units" type="string" value="um"/>\r\n'
     '<prop id="stage-position-x" type="float" value="{x}"/>\r\n<prop id="stage-position-y" type="float" value="{y}"/>\r\n'
-    '<prop id="_IllumSetting_" type="string" value="{name}"/>\r\n' + PROPERTIES + "</PlaneInfo>\r\n</MetaData>"
+    '<prop id="_IllumSetting_" type="string" value="{name}"/>\r\n'
+    + PROPERTIES
+    + "</PlaneInfo>\r\n</MetaData>"
 )
 CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito")
 
@@ -76,14 +80,21 @@ def write_plate(folder: Path, layout: str, planes: int, size: int) -> None:
             name = f"plate_{well}_s{site}_w{channel}.TIF"
             if not (folder.parent / f"w{channel}.tif").exists():
                 text = METASERIES.format(x=1000, y=2000, name=CHANNELS[channel - 1])
-                tifffile.imwrite(folder.parent / f"w{channel}.tif", image, description=text, metadata=None)
+                tifffile.imwrite(
+                    folder.parent / f"w{channel}.tif", image, description=text, metadata=None
+                )
             template = folder.parent / f"w{channel}.tif"
         else:
             name = f"{well}_s{site}_w{channel}_{CHANNELS[channel - 1]}.tif"
         _link(template, images / name)
     if entries:
-        head = '<?xml version="1.0" encoding="utf-8"?>\n<EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5">\n  <Images>\n'
-        (images / "Index.idx.xml").write_text(head + "".join(entries) + "  </Images>\n</EvaluationInputData>\n")
+        head = (
+            '<?xml version="1.0" encoding="utf-8"?>\n<EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5">\n'
+            "  <Plates><Plate><PlateRows>16</PlateRows><PlateColumns>24</PlateColumns></Plate></Plates>\n  <Images>\n"
+        )
+        (images / "Index.idx.xml").write_text(
+            head + "".join(entries) + "  </Images>\n</EvaluationInputData>\n"
+        )
 
 
 def _link(source: Path, target: Path) -> None:
@@ -119,7 +130,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--planes", type=int, default=100_000)
     parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--layouts", nargs="+", default=["operetta", "imagexpress", "filename_pattern"])
+    parser.add_argument(
+        "--layouts", nargs="+", default=["operetta", "imagexpress", "filename_pattern"]
+    )
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
@@ -129,7 +142,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_plate(Path(folder) / "screen" / "P1", layout, given.planes, given.size)
             for checksum in ("none", "full"):
-                command = [sys.executable, __file__, "--measure", str(Path(folder) / "screen"), checksum]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--measure",
+                    str(Path(folder) / "screen"),
+                    checksum,
+                ]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 found = json.loads(done.stdout)
                 print(

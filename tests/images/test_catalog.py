@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+
 from phenolake.errors import EmptyFolderError
 from phenolake.images.catalog import Catalog, catalogue_plate
 from phenolake.images.sites import complete_sites

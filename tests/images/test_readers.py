@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phenolake.errors import ConfigurationError, EmptyFolderError, UnknownNameError
 from phenolake.images.planes import Plane, Problem
 from phenolake.images.readers import detect_reader, reader_named
@@ -47,14 +48,24 @@ def test_a_pattern_may_look_at_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "words"),
-    [("(", "no regular expression"), (r"(?P<site>\d)", "needs a group `well`"), (r"(?P<wel>\d)", "unknown groups")],
+    [
+        ("(", "no regular expression"),
+        (r"(?P<site>\d)", "needs a group `well`"),
+        (r"(?P<wel>\d)", "unknown groups"),
+    ],
 )
 def test_a_bad_pattern_is_refused(pattern: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         FilenamePattern(pattern)
 
 
-@given(st.text(st.characters(exclude_characters="/\x00", exclude_categories=["Cs"]), min_size=1, max_size=60))
+@given(
+    st.text(
+        st.characters(exclude_characters="/\x00", exclude_categories=["Cs"]),
+        min_size=1,
+        max_size=60,
+    )
+)
 def test_any_file_name_is_a_plane_or_a_problem(name: str) -> None:
     reader = FilenamePattern(r"(?P<row>\w)(?P<column>\d+)_(?P<channel>.)\.tif")
     item = reader._plane(reader._pattern, Path("/x") / name, name)  # type: ignore[arg-type]
@@ -63,7 +74,12 @@ def test_any_file_name_is_a_plane_or_a_problem(name: str) -> None:
 
 def test_ome_tiff_gives_channels_pixel_size_and_well_from_its_name(tmp_path: Path) -> None:
     stack = np.zeros((2, 3, 16, 16), np.uint16)
-    metadata = {"axes": "CZYX", "Channel": {"Name": ["DNA", "GFP"]}, "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}
+    metadata = {
+        "axes": "CZYX",
+        "Channel": {"Name": ["DNA", "GFP"]},
+        "PhysicalSizeX": 0.5,
+        "PhysicalSizeXUnit": "µm",
+    }
     tifffile.imwrite(tmp_path / "scan_B07_s4_.ome.tif", stack, metadata=metadata)
     detection = detect_reader(tmp_path)
     assert detection.reader == "ome_tiff"
@@ -78,8 +94,12 @@ def test_ome_tiff_gives_channels_pixel_size_and_well_from_its_name(tmp_path: Pat
 
 
 def test_ome_xml_with_an_entity_bomb_is_a_problem(tmp_path: Path) -> None:
-    bomb = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><OME>&b;</OME>'
-    tifffile.imwrite(tmp_path / "A01.tif", np.zeros((4, 4), np.uint8), description=bomb, metadata=None)
+    bomb = (
+        '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><OME>&b;</OME>'
+    )
+    tifffile.imwrite(
+        tmp_path / "A01.tif", np.zeros((4, 4), np.uint8), description=bomb, metadata=None
+    )
     (item,) = reader_named("ome_tiff").planes(tmp_path)
     assert isinstance(item, Problem)
 

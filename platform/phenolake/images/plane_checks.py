@@ -19,6 +19,8 @@ from phenolake.screens.config import ScreenConfig
 
 #: More problems of one kind than these are counted in one last problem.
 MAX_OF_A_KIND = 10_000
+#: More planes and problems than these are taken for damaged metadata, and the rest is left out.
+MAX_ITEMS = 1_000_000
 _LARGEST = 2**31 - 1
 
 
@@ -70,8 +72,18 @@ def placed(
     """
     unknown: Counter[str] = Counter()
     roles: dict[str, str | None] = {}
-    kept = []
-    for item in found:
+    kept: list[tuple[Plane, str]] = []
+    for count, item in enumerate(found):
+        if count == MAX_ITEMS:
+            problems.append(
+                Problem(
+                    "too_many_planes",
+                    "Split the plate, or correct the metadata.",
+                    expected=f"at most {MAX_ITEMS:,} planes of one plate",
+                    got="more",
+                )
+            )
+            break
         if isinstance(item, Problem):
             problems.append(_printable(item))
             continue

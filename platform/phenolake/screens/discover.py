@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from phenolake.errors import ConfigurationError, EmptyFolderError
+from phenolake.errors import ConfigurationError, EmptyFolderError, PlateTwiceError
 from phenolake.identity import PlateKey, checked_name
 from phenolake.images.readers.base import image_files
 from phenolake.screens.config import ScreenConfig, load_screen_config
@@ -25,6 +25,13 @@ class Screen:
 
     folder: Path
     config: ScreenConfig
+    #: other folders that hold plates of the same screen
+    more_roots: tuple[Path, ...] = ()
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Every folder that holds plates of the screen; the first has its `screen.yaml`."""
+        return (self.folder, *self.more_roots)
 
     @classmethod
     def open(cls, folder: Path, config_file: Path | None = None, name: str | None = None) -> Screen:
@@ -57,16 +64,17 @@ class Screen:
         if self.config.images is not None:
             folder = inside(self.folder, self.config.images)
             return [Plate(PlateKey(self.config.name, whole), folder)]
-        taken: dict[str, int] = {}
         plates = []
-        for found in find_plates(self.folder, whole):
-            name = plate_name(found.name)
-            # Two folders may differ only in signs that a plate's name can't have.
-            taken[name] = taken.get(name, 0) + 1
-            name = name if taken[name] == 1 else f"{name}-{taken[name]}"
-            plates.append(
-                Plate(PlateKey(self.config.name, name), found.folder, found.shares_folder)
-            )
+        for root in self.roots:
+            taken: dict[str, int] = {}
+            for found in find_plates(root, whole):
+                name = plate_name(found.name)
+                # Two folders may differ only in signs that a plate's name can't have.
+                taken[name] = taken.get(name, 0) + 1
+                name = name if taken[name] == 1 else f"{name}-{taken[name]}"
+                plates.append(
+                    Plate(PlateKey(self.config.name, name), found.folder, found.shares_folder)
+                )
         return sorted(plates, key=lambda plate: plate.key)
 
     def plate(self, name: str) -> Plate:
@@ -76,10 +84,14 @@ class Screen:
         ------
         EmptyFolderError
             If the screen has no such plate (any more).
+        PlateTwiceError
+            If two folders of the screen claim it.
         """
-        for plate in self.plates():
-            if plate.key.plate == name:
-                return plate
+        claimed = [plate for plate in self.plates() if plate.key.plate == name]
+        if len(claimed) > 1:
+            raise PlateTwiceError(self.config.name, name, [plate.folder for plate in claimed])
+        if claimed:
+            return claimed[0]
         raise EmptyFolderError(
             self.folder / name, f"a plate {name!r} of screen {self.config.name!r}"
         )
@@ -112,7 +124,10 @@ def plate_name(text: str) -> str:
 
 def inside(root: Path, relative: str) -> Path:
     """A path below `root`; refuses one that leaves it."""
-    path = (root / relative).resolve()
+    try:
+        path = (root / relative).resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links, a name too long
+        raise ConfigurationError(f"{relative!r} can't be followed: {error}") from error
     if not path.is_relative_to(root.resolve()):
         raise ConfigurationError(f"{relative!r} leaves the screen's folder {root}")
     return path

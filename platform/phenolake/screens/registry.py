@@ -1,11 +1,14 @@
-"""Which screens this installation knows: those in the inbox, and those ingested from elsewhere."""
+"""Which screens this installation knows: those in the inbox, and those ingested from elsewhere.
+
+Folders that give the same screen name are roots of one screen.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from phenolake.errors import ConfigurationError, PhenolakeError, UnknownNameError
@@ -20,9 +23,16 @@ class ScreenRegistry:
     inbox: Path
 
     def register(
-        self, screen_folder: Path, config_file: Path | None = None, name: str | None = None
+        self,
+        screen_folder: Path,
+        config_file: Path | None = None,
+        name: str | None = None,
+        *,
+        as_another_root: bool = False,
     ) -> Screen:
         """Remember a screen; the same folder may be registered again.
+
+        With `as_another_root` the folder holds further plates of a screen that is registered.
 
         Raises
         ------
@@ -32,17 +42,29 @@ class ScreenRegistry:
         screen = Screen.open(screen_folder, config_file, name)
         known = self._entry(screen.config.name)
         if known.exists():
-            other = json.loads(known.read_text(encoding="utf-8"))["folder"]
-            if Path(other) != screen.folder:
+            record = json.loads(known.read_text(encoding="utf-8"))
+            roots = [record["folder"], *record.get("more_roots", [])]
+            if as_another_root and str(screen.folder) not in roots:
+                record["more_roots"] = [*roots[1:], str(screen.folder)]
+                self._write(known, record)
+                return self._registered(known)
+            if str(screen.folder) in roots[1:]:
+                return self._registered(known)
+            if Path(record["folder"]) != screen.folder:
                 raise ConfigurationError(
-                    f"screen name {screen.config.name!r} is taken by {other}; "
+                    f"screen name {screen.config.name!r} is taken by {record['folder']}; "
                     "give another name with --screen or in screen.yaml"
                 )
         record = {
             "folder": str(screen.folder),
             "config": str(config_file.expanduser().resolve()) if config_file else None,
             "name": screen.config.name,
+            "more_roots": record.get("more_roots", []) if known.exists() else [],
         }
+        self._write(known, record)
+        return screen
+
+    def _write(self, known: Path, record: dict[str, object]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Written beside and renamed, so that a sensor never reads half a file.
         with tempfile.NamedTemporaryFile(
@@ -50,29 +72,29 @@ class ScreenRegistry:
         ) as file:
             json.dump(record, file, indent=1)
         os.replace(file.name, known)
-        return screen
 
     def screen(self, name: str) -> Screen:
         """The screen of that name; `UnknownNameError` lists the known ones."""
         entry = self._entry(name)
-        if entry.exists():
-            return self._registered(entry)
-        for screen in self._in_inbox()[0]:
-            if screen.config.name == name:
-                return screen
-        raise UnknownNameError("screen", name, [s.config.name for s in self.screens()[0]])
+        of_this_name = [self._registered(entry)] if entry.exists() else []
+        of_this_name += [s for s in self._in_inbox()[0] if s.config.name == name]
+        if not of_this_name:
+            raise UnknownNameError("screen", name, [s.config.name for s in self.screens()[0]])
+        return _merged(of_this_name)
 
     def screens(self) -> tuple[list[Screen], list[PhenolakeError]]:
         """All screens by name, and the errors of those whose configuration can't be used."""
-        screens, errors = self._in_inbox()
+        in_inbox, errors = self._in_inbox()
+        screens: list[Screen] = []
         for entry in sorted(self.folder.glob("*.json")):
             try:
                 screens.append(self._registered(entry))
             except PhenolakeError as error:
                 errors.append(error)
-        return sorted(
-            {s.config.name: s for s in screens}.values(), key=lambda s: s.config.name
-        ), errors
+        by_name: dict[str, list[Screen]] = {}
+        for screen in [*screens, *in_inbox]:
+            by_name.setdefault(screen.config.name, []).append(screen)
+        return [_merged(found) for _, found in sorted(by_name.items())], errors
 
     def _entry(self, name: str) -> Path:
         return self.folder / f"{name}.json"
@@ -81,7 +103,9 @@ class ScreenRegistry:
     def _registered(entry: Path) -> Screen:
         record = json.loads(entry.read_text(encoding="utf-8"))
         config = Path(record["config"]) if record["config"] else None
-        return Screen.open(Path(record["folder"]), config, record["name"])
+        screen = Screen.open(Path(record["folder"]), config, record["name"])
+        more = tuple(Path(root) for root in record.get("more_roots", []) if Path(root).is_dir())
+        return replace(screen, more_roots=more)
 
     def _in_inbox(self) -> tuple[list[Screen], list[PhenolakeError]]:
         screens: list[Screen] = []
@@ -96,3 +120,10 @@ class ScreenRegistry:
             except PhenolakeError as error:
                 errors.append(error)
         return screens, errors
+
+
+def _merged(found: list[Screen]) -> Screen:
+    """One screen of all that have a name: the first one's settings, plates from every root."""
+    first = found[0]
+    roots = dict.fromkeys(root for screen in found for root in screen.roots)
+    return replace(first, more_roots=tuple(root for root in roots if root != first.folder))

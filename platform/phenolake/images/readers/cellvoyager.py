@@ -22,7 +22,7 @@ from phenolake.images.readers.base import (
     number,
 )
 from phenolake.images.readers.references import Folder, missing
-from phenolake.images.readers.xml_documents import attributes, local_name, read_xml, stream_elements
+from phenolake.images.readers.xml_documents import attributes, local_name, read_xml, stream_records
 
 
 def list_file(folder: Path) -> Path | None:
@@ -58,8 +58,8 @@ class CellVoyager(Reader):
         files = Folder(source.parent)
         wells: set[Well] = set()
         try:
-            for element in stream_elements(source, frozenset({"MeasurementRecord"})):
-                item = _plane(attributes(element), (element.text or "").strip(), files, details)
+            for record in stream_records(source, frozenset({"MeasurementRecord"})):
+                item = _plane(record.attributes, record.text, files, details)
                 if isinstance(item, Plane):
                     wells.add(item.well)
                 yield item

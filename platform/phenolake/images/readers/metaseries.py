@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from xml.sax.saxutils import unescape
 
-from phenolake.errors import ImageReadError
 from phenolake.images.readers.base import moment, number
-from phenolake.images.readers.xml_documents import parse_description
 
+_PROPERTY = re.compile(r'<(?:custom-)?prop id="([^"]*)" type="[^"]*" value="([^"]*)"')
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
 def plane_properties(description: str) -> dict[str, str]:
-    """Properties by id, such as `z-position`; empty where the text is no MetaSeries XML."""
+    """Properties by id, such as `z-position`; empty where the text is no MetaSeries XML.
+
+    The text is one element with its attributes in one order per property, so no parser is needed.
+    """
     if not description.lstrip().startswith("<MetaData>"):
         return {}
-    try:
-        root = parse_description(description)
-    except ImageReadError:
-        return {}
     return {
-        e.get("id", ""): e.get("value", "") for e in root.iter() if e.tag in ("prop", "custom-prop")
+        name: unescape(value) if "&" in value else value
+        for name, value in _PROPERTY.findall(description)
     }
 
 

@@ -73,6 +73,11 @@ def _companions(folder: Path) -> Iterator[Path]:
     )
 
 
+def _pages_in(path: Path) -> int:
+    """Pages of a TIFF file; none for a document beside its images."""
+    return read_facts(path).header.pages if path.suffix.lower() in (".tif", ".tiff") else 0
+
+
 def _planes_of_file(path: Path, name: str, told: set[Path]) -> Iterator[Plane | Problem]:
     files = Folder(path.parent)
     absent: set[str] = set()
@@ -89,6 +94,7 @@ def _planes_of_file(path: Path, name: str, told: set[Path]) -> Iterator[Plane | 
                 )
             return
         described: set[Path] = set()
+        own_pages = _pages_in(path)
         for page in pages(root, path, name):
             found = path if page.file is None or page.file == path.name else files.find(page.file)
             if isinstance(found, str):
@@ -100,6 +106,8 @@ def _planes_of_file(path: Path, name: str, told: set[Path]) -> Iterator[Plane | 
                         "channel": page.plane.channel,
                     }
                     yield missing(str(page.file), found, path.parent, **place)
+            elif found == path and page.plane.index_in_file >= own_pages:
+                raise ValueError(f"the OME-XML describes page {page.plane.index_in_file}, there are {own_pages}")
             elif found not in told:
                 described.add(found)
                 yield page.plane if found == path else replace(page.plane, path=found)

@@ -13,7 +13,7 @@ from phenolake.identity import Well
 from phenolake.images.planes import Plane, Problem
 from phenolake.images.readers.base import Detection, Reader, entries_of, format_of, moment, number
 from phenolake.images.readers.references import Folder, missing
-from phenolake.images.readers.xml_documents import fields, local_name, stream_elements
+from phenolake.images.readers.xml_documents import Record, stream_records
 
 INDEX_NAMES = ("index.idx.xml", "index.ref.xml", "index.xml")
 _ELEMENTS = frozenset({"InstrumentType", "Plate", "Well", "Entry", "Image"})
@@ -46,15 +46,19 @@ class Operetta(Reader):
     def detect(self, folder: Path) -> Detection | None:
         """Look for the index file."""
         index = index_file(folder)
-        return Detection(self.name, 1.0, f"Harmony index {index.relative_to(folder)}") if index else None
+        return (
+            Detection(self.name, 1.0, f"Harmony index {index.relative_to(folder)}")
+            if index
+            else None
+        )
 
     def plate_wells(self, folder: Path) -> int | None:
         """Wells by the index's rows and columns."""
         index = index_file(folder)
         try:
-            for element in stream_elements(index, frozenset({"Plate"})) if index else ():
-                found = fields(element)
-                return format_of(found.get("PlateRows"), found.get("PlateColumns"))
+            # The plate stands before the images, if it stands anywhere.
+            for first in stream_records(index, frozenset({"Plate", "Image"})) if index else ():
+                return format_of(first.fields.get("PlateRows"), first.fields.get("PlateColumns"))
         except ImageReadError:
             pass
         return None
@@ -66,8 +70,8 @@ class Operetta(Reader):
             return
         listed = _Index(index.parent)
         try:
-            for element in stream_elements(index, _ELEMENTS):
-                item = listed.take(element)
+            for record in stream_records(index, _ELEMENTS):
+                item = listed.take(record)
                 if item is not None:
                     yield item
         except ImageReadError as error:
@@ -91,19 +95,17 @@ class _Index:
         self.channels: dict[str, dict[str, str]] = {}
         self.promised: dict[str, str] = {}
 
-    def take(self, element: object) -> Plane | Problem | None:
+    def take(self, record: Record) -> Plane | Problem | None:
         """Remember a plate, well or channel; an image becomes a plane or a problem."""
-        name, found = local_name(element), fields(element)  # type: ignore[arg-type]
-        if name == "InstrumentType":
-            self.instrument = (element.text or "").strip() or None  # type: ignore[attr-defined]
-        elif name == "Entry":
-            channel = element.get("ChannelID", "")  # type: ignore[attr-defined]
-            self.channels.setdefault(channel, {}).update(found)
-        elif name == "Well" and "Row" in found:
-            for image in element:  # type: ignore[attr-defined]
-                if local_name(image) == "Image" and image.get("id"):
-                    self.promised[image.get("id")] = f"{found['Row']},{found.get('Col', '')}"
-        elif name == "Image" and found:
+        found = record.fields
+        if record.name == "InstrumentType":
+            self.instrument = record.text or None
+        elif record.name == "Entry":
+            self.channels.setdefault(record.attributes.get("ChannelID", ""), {}).update(found)
+        elif record.name == "Well" and "Row" in found:
+            place = f"{found['Row']},{found.get('Col', '')}"
+            self.promised.update(dict.fromkeys(record.ids, place))
+        elif record.name == "Image" and found:
             self.promised.pop(found.get("id", ""), None)
             return self._image({**self.channels.get(found.get("ChannelID", ""), {}), **found})
         return None

@@ -1,17 +1,16 @@
 """Read XML that came with images: no document types, no entities, bounded memory.
 
-Small documents go through defusedxml; long indexes are streamed by the C parser, after the same
-rule (no `<!DOCTYPE`) has been applied to their text.
+Small documents go through defusedxml; long indexes are streamed record by record.
 """
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
-from xml.etree.ElementTree import XML, Element, ParseError, XMLPullParser
+from xml.etree.ElementTree import Element, ParseError
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from phenolake.errors import ImageReadError
 
@@ -22,11 +21,6 @@ MAX_STREAMED = 4 * 1024**3
 MAX_NESTING = 64
 
 _CHUNK = 1 << 20
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 
 
 def parse_xml(text: str | bytes, where: str) -> Element:
@@ -51,22 +45,6 @@ def parse_xml(text: str | bytes, where: str) -> Element:
     return root
 
 
-def parse_description(text: str) -> Element:
-    """The root of the short document in one image's header, by the C parser: there are many.
-
-    Raises
-    ------
-    ImageReadError
-        As `parse_xml`.
-    """
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise ImageReadError("description", "XML with a document type or entities is refused")
-    try:
-        return XML(text)
-    except (ParseError, ValueError) as error:
-        raise ImageReadError("description", f"not readable as XML: {error}") from error
-
-
 def read_xml(path: Path) -> Element:
     """The root element of a small file; see `parse_xml`."""
     try:
@@ -81,73 +59,119 @@ def read_xml(path: Path) -> Element:
         raise ImageReadError(str(path), str(error)) from error
 
 
-def stream_elements(path: Path, wanted: frozenset[str]) -> Iterator[Element]:
-    """Every outermost element whose local name is wanted, in order; each is forgotten after use.
+@dataclass(slots=True)
+class Record:
+    """One element of a long document: attributes, text, its children's texts, and their children's ids."""
+
+    name: str
+    attributes: dict[str, str]
+    fields: dict[str, str] = field(default_factory=dict)
+    ids: list[str] = field(default_factory=list)
+    text: str = ""
+
+
+def stream_records(path: Path, wanted: frozenset[str]) -> Iterator[Record]:
+    """Every outermost element whose local name is wanted, in order; nothing else is kept.
+
+    The parser's own handlers refuse document types and entities, as defusedxml's do; its
+    pure-Python tree would cost more than reading the images' headers.
 
     Raises
     ------
     ImageReadError
         If the file can't be read, is not well-formed (also when only its end is missing),
-        declares a document type, or nests too deep. Elements before the fault have been yielded.
+        declares a document type or entities, or nests too deep. Records before the fault have
+        been yielded.
     """
-    parser = XMLPullParser(events=("start", "end"))
-    open_elements: list[Element] = []
-    inside, silence = 0, 0
+    listener = _Listener(str(path), wanted)
     try:
-        for text in _text_of(path):
-            parser.feed(text)
-            silence += len(text)
-            for event, element in _events(parser):
-                silence = 0
-                name = local_name(element)
-                if event == "start":
-                    open_elements.append(element)
-                    inside += name in wanted
-                    if len(open_elements) > MAX_NESTING:
-                        raise ImageReadError(str(path), f"elements nest deeper than {MAX_NESTING}")
-                    continue
-                open_elements.pop()
-                if name in wanted:
-                    inside -= 1
-                    if not inside:
-                        yield element
-                if not inside and open_elements:
-                    open_elements[-1].remove(element)
-            if silence > MAX_SILENCE:
-                raise ImageReadError(str(path), f"no element within {MAX_SILENCE:,} characters")
-        parser.close()
-    except ParseError as error:
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123  (opened without following links)
+            if os.fstat(file.fileno()).st_size > MAX_STREAMED:
+                raise ImageReadError(str(path), "an XML file of more than 4 GiB")
+            silence = 0
+            while chunk := file.read(_CHUNK):
+                silence += len(chunk)
+                try:
+                    listener.parser.Parse(chunk, False)
+                finally:
+                    silence = 0 if listener.heard else silence
+                    yield from listener.taken()
+                if silence > MAX_SILENCE:
+                    raise ImageReadError(str(path), f"no element within {MAX_SILENCE:,} bytes")
+            listener.parser.Parse(b"", True)
+    except ExpatError as error:
         raise ImageReadError(str(path), f"not readable as XML: {error}") from error
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise ImageReadError(str(path), f"not readable: {error}") from error
 
 
-def _events(parser: XMLPullParser) -> Iterator[tuple[str, Element]]:
-    """What the parser met, typed: only starts and ends of elements were asked for."""
-    return cast("Iterator[tuple[str, Element]]", parser.read_events())
+class _Listener:
+    """Handlers of an expat parser that collect the wanted records and refuse declarations."""
 
+    def __init__(self, where: str, wanted: frozenset[str]) -> None:
+        self.where, self.wanted = where, wanted
+        self.heard = False
+        self._found: list[Record] = []
+        self._record: Record | None = None
+        self._depth = self._record_depth = 0
+        self._text: list[str] = []
+        self._names: dict[str, str] = {}
+        self.parser = ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text.append
+        self.parser.StartDoctypeDeclHandler = self._refuse
+        self.parser.EntityDeclHandler = self._refuse
+        self.parser.ExternalEntityRefHandler = self._refuse
 
-def _text_of(path: Path) -> Iterator[str]:
-    """The file's text in chunks, without a document type declaration."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123  (opened without following links)
-        if os.fstat(file.fileno()).st_size > MAX_STREAMED:
-            raise ImageReadError(str(path), "an XML file of more than 4 GiB")
-        head = file.read(4)
-        file.seek(0)
-        encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
-        decoder = codecs.getincrementaldecoder(encoding)()
-        before = ""
-        while True:
-            chunk = file.read(_CHUNK)
-            text = decoder.decode(chunk, final=not chunk)
-            if "<!DOCTYPE" in before + text or "<!ENTITY" in before + text:
-                raise ImageReadError(str(path), "XML with a document type or entities is refused")
-            before = text[-9:] if len(text) >= 9 else (before + text)[-9:]
-            if text:
-                yield text
-            if not chunk:
-                return
+    def taken(self) -> list[Record]:
+        """Records finished since the last call."""
+        found, self._found, self.heard = self._found, [], False
+        return found
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        self._text.clear()
+        record = self._record
+        if record is None:
+            if self._depth > MAX_NESTING:
+                raise ImageReadError(self.where, f"elements nest deeper than {MAX_NESTING}")
+            local = self._local(name)
+            if local in self.wanted:
+                named = {self._local(key): value for key, value in attributes.items()}
+                self._record, self._record_depth = Record(local, named), self._depth
+        elif self._depth > MAX_NESTING:
+            raise ImageReadError(self.where, f"elements nest deeper than {MAX_NESTING}")
+        elif "id" in attributes:
+            record.ids.append(attributes["id"])
+
+    def _end(self, name: str) -> None:
+        self.heard = True
+        record, depth = self._record, self._depth
+        self._depth = depth - 1
+        if record is None:
+            self._text.clear()
+        elif depth == self._record_depth + 1:
+            if text := "".join(self._text).strip():
+                record.fields[self._local(name)] = text
+            self._text.clear()
+        elif depth == self._record_depth:
+            record.text = "".join(self._text).strip()
+            self._found.append(record)
+            self._record = None
+
+    def _local(self, name: str) -> str:
+        local = self._names.get(name)
+        if local is None:
+            local = name.rpartition(":")[2]
+            if len(self._names) < 10_000:
+                self._names[name] = local
+        return local
+
+    def _refuse(self, *_: object) -> None:
+        raise ImageReadError(self.where, "XML with a document type or entities is refused")
 
 
 def local_name(element: Element) -> str:
