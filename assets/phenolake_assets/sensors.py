@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from phenolake.errors import PhenolakeError
 from phenolake.identity import PlateKey
+from phenolake.screens.landing import LandingState, scan_inbox
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
 from phenolake_assets.partitions import PLATES, plates, screens
 from phenolake_resources import ScreensResource
@@ -18,30 +18,31 @@ from phenolake_resources import ScreensResource
     name="new_plates",
 )
 def new_plates(context: dg.SensorEvaluationContext, screens: ScreensResource) -> dg.SensorResult:
-    """A plate in the inbox whose copy is finished becomes a partition and is materialized."""
-    known = set(context.instance.get_dynamic_partitions(PLATES))
+    """A plate whose copy is finished becomes a partition; one whose files change is made anew."""
+    known = context.instance.get_dynamic_partitions(PLATES)
     found, errors = screens.open().screens()
-    fresh: list[str] = []
-    waiting = 0
-    for screen in found:
-        try:
-            for plate in screen.plates():
-                if str(plate.key) in known:
-                    continue
-                if plate.is_complete(screens.quiet_time_s):
-                    fresh.append(str(plate.key))
-                else:
-                    waiting += 1
-        except PhenolakeError as error:
-            errors.append(error)
-    for fault in errors:
-        context.log.error(str(fault))
-    if not fresh:
-        reason = f"{len(known)} plates known, {waiting} still being copied"
-        return dg.SensorResult(skip_reason="; ".join([reason, *map(str, errors)]))
+    state = LandingState.from_text(context.cursor)
+    scan = scan_inbox(found, state, known, screens.quiet_time_s)
+    problems = [*map(str, errors), *scan.errors]
+    for problem in problems:
+        context.log.error(problem)
+    due = scan.fresh | scan.changed
+    if not due:
+        reason = f"{len(known)} plates known, {len(scan.waiting)} still being copied"
+        waiting = [f"{key}: {why}" for key, why in list(scan.waiting.items())[:5]]
+        return dg.SensorResult(
+            skip_reason="; ".join([reason, *waiting, *problems]), cursor=state.to_text()
+        )
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=key, partition_key=key) for key in fresh],
-        dynamic_partitions_requests=[plates.build_add_request(fresh)],
+        # The fingerprint makes a plate that was acquired again a run of its own.
+        run_requests=[
+            dg.RunRequest(run_key=f"{key}:{fingerprint}", partition_key=key)
+            for key, fingerprint in due.items()
+        ],
+        dynamic_partitions_requests=[plates.build_add_request(list(scan.fresh))]
+        if scan.fresh
+        else [],
+        cursor=state.to_text(),
     )
 
 

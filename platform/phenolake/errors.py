@@ -169,3 +169,13 @@ class ImportSourceError(PhenolakeError):
         self.path = str(path)
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class PlateTwiceError(ConfigurationError):
+    """Two folders of a screen claim the same plate."""
+
+    def __init__(self, screen: str, plate: str, folders: Iterable[str | Path]) -> None:
+        super().__init__(
+            f"screen {screen!r}: plate {plate!r} is in {' and in '.join(map(str, folders))}; none of "
+            "them is taken. Rename a folder, or move it to another screen"
+        )

@@ -22,6 +22,9 @@ _PARTIAL = re.compile(
     re.IGNORECASE,
 )
 _HASHES = {8: "crc32", 32: "md5", 40: "sha1", 64: "sha256"}
+_HEADER = frozenset(
+    {"name", "file", "filename", "path", "size", "bytes", "checksum", "hash", *_HASHES.values()}
+)
 _MOST_MANIFEST = 64 << 20
 
 
@@ -133,8 +136,8 @@ def parse_manifest(text: str) -> dict[str, tuple[int | None, str | None]]:
 
     A line holds a name, and a size, a checksum (hexadecimal CRC-32, MD5, SHA-1 or SHA-256) or
     both, in any order, separated by commas, tabs or blanks; `md5sum` writes such lines. Lines
-    without a size or checksum name a file that has to be there. `#` starts a comment; a line with
-    the word `name` or `file` in place of a name is a header.
+    without a size or checksum name a file that has to be there. `#` starts a comment; a line of
+    words such as name, size and md5 is a header.
     """
     files: dict[str, tuple[int | None, str | None]] = {}
     for line in text.splitlines():
@@ -150,7 +153,7 @@ def parse_manifest(text: str) -> dict[str, tuple[int | None, str | None]]:
             p for p in parts if p.lower() != checksum and not (p.isdecimal() and int(p) == size)
         ]
         name = (separator or " ").join(rest).removeprefix("./")
-        if name and name.casefold() not in ("name", "file", "filename", "path"):
+        if name and not {part.casefold() for part in parts} <= _HEADER:
             files[name] = (size, checksum)
     return files
 

@@ -211,6 +211,9 @@ def _look(
             )
     if not judgement.is_complete:
         scan.waiting[key] = judgement.reason
+        if seen is not None:
+            # No folder has this time: the next scan looks again.
+            state.plates[key] = Seen({str(folder): 0}, seen.fingerprint)
         return
     (scan.changed if is_known else scan.fresh)[key] = listing.fingerprint
     state.plates[key] = now_seen

@@ -6,7 +6,6 @@ Folders that give the same screen name are roots of one screen.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +70,7 @@ class ScreenRegistry:
             "w", dir=self.folder, delete=False, encoding="utf-8"
         ) as file:
             json.dump(record, file, indent=1)
-        os.replace(file.name, known)
+        Path(file.name).replace(known)
 
     def screen(self, name: str) -> Screen:
         """The screen of that name; `UnknownNameError` lists the known ones."""
