@@ -42,7 +42,8 @@ METASERIES = (
     '<MetaData>\r\n<PlaneInfo>\r\n<prop id="spatial-calibration-state" type="bool" value="on"/>\r\n'
     '<prop id="spatial-calibration-x" type="float" value="0.65"/>\r\n'
     '<prop id="spatial-calibration-units" type="string" value="um"/>\r\n'
-    '<prop id="stage-position-x" type="float" value="{x}"/>\r\n<prop id="stage-position-y" type="float" value="{y}"/>\r\n'
+    '<prop id="stage-position-x" type="float" value="{x}"/>\r\n'
+    '<prop id="stage-position-y" type="float" value="{y}"/>\r\n'
     '<prop id="_IllumSetting_" type="string" value="{name}"/>\r\n'
     + PROPERTIES
     + "</PlaneInfo>\r\n</MetaData>"

@@ -1,4 +1,4 @@
-"""Mutate folders of every format and read them: `python benchmarks/fuzz_readers.py --minutes 1 [--readers operetta ...]`.
+"""Mutate folders of every format and read them: `python benchmarks/fuzz_readers.py --minutes 1`.
 
 A crash is any exception that is not ours, a hang is more than ten seconds for one folder, an
 escape is a plane whose file lies outside the folder. Findings are printed with their seed; exit 1.
@@ -37,10 +37,40 @@ from readers import layouts  # noqa: E402
 HANG_S = 10
 MEMORY_MB = 3000
 SPICE = [
-    b"../../../etc/passwd", b"/etc/passwd", b"C:\\x", b"file:///etc/passwd", b"%s%n", b"\x00", b"\xff\xfe", b"-1", b"0",
-    b"99999999999999999999", b"1e999", b"nan", b"<!DOCTYPE x [<!ENTITY a 'a'>]>", b"&a;", b"]]>", b"<a>" * 200, b"\xef\xbb\xbf",
-    b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", b'"', b",", b";", b"\r\n", "Ünï".encode(), b"{}", b"[]", b"null", b"true", b"2147483648",
-]  # fmt: skip
+    *(
+        b"../../../etc/passwd",
+        b"/etc/passwd",
+        b"C:\\x",
+        b"file:///etc/passwd",
+        b"%s%n",
+        b"\x00",
+        b"\xff\xfe",
+    ),
+    *(
+        b"-1",
+        b"0",
+        b"99999999999999999999",
+        b"1e999",
+        b"nan",
+        b"2147483648",
+        b"true",
+        b"null",
+        b"{}",
+        b"[]",
+    ),
+    *(
+        b"<!DOCTYPE x [<!ENTITY a 'a'>]>",
+        b"&a;",
+        b"]]>",
+        b"<a>" * 200,
+        b"\xef\xbb\xbf",
+        b'"',
+        b",",
+        b";",
+        b"\r\n",
+    ),
+    *(b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", "Ünï".encode()),
+]
 
 
 def metamorph(folder: Path) -> Path:

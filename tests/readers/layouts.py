@@ -84,8 +84,11 @@ def cellvoyager(folder: Path) -> Path:
             name = f"m_B02_T0001F001L01A01Z{z:02d}C{channel:02d}.tif"
             tifffile.imwrite(folder / name, pixels(z))
             records.append(
-                f'<bts:MeasurementRecord bts:Type="IMG" bts:Time="2024-01-02T03:04:05+01:00" bts:Column="2" bts:Row="2" '
-                f'bts:TimePoint="1" bts:FieldIndex="1" bts:ZIndex="{z}" bts:X="1" bts:Y="2" bts:Z="{3 * z}" bts:Ch="{channel}">{name}</bts:MeasurementRecord>'
+                f'<bts:MeasurementRecord bts:Type="IMG" bts:Time="2024-01-02T03:04:05+01:00" '
+                f'bts:Column="2" bts:Row="2" '
+                f'bts:TimePoint="1" bts:FieldIndex="1" bts:ZIndex="{z}" '
+                f'bts:X="1" bts:Y="2" bts:Z="{3 * z}" bts:Ch="{channel}">'
+                f"{name}</bts:MeasurementRecord>"
             )
     tifffile.imwrite(folder / "DC_CAM1.tif", pixels())
     (folder / "MeasurementData.mlf").write_text(

@@ -257,12 +257,16 @@ def test_a_set_of_ome_files_is_described_by_any_of_them_once(tmp_path: Path) -> 
     )
     xml = (
         '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
-        '<Plate ID="Plate:0" Name="P" Rows="8" Columns="12"><Well ID="W" Row="2" Column="4"><WellSample ID="S" Index="0">'
-        '<ImageRef ID="Image:0"/></WellSample></Well></Plate><Image ID="Image:0"><AcquisitionDate>2024-01-01T00:00:00</AcquisitionDate>'
-        f'<Pixels ID="P" DimensionOrder="XYZCT" Type="uint16" SizeX="{layouts.SIZE}" SizeY="{layouts.SIZE}" SizeZ="3" SizeC="1" SizeT="1" '
+        '<Plate ID="Plate:0" Name="P" Rows="8" Columns="12"><Well ID="W" Row="2" Column="4">'
+        '<WellSample ID="S" Index="0">'
+        '<ImageRef ID="Image:0"/></WellSample></Well></Plate>'
+        '<Image ID="Image:0"><AcquisitionDate>2024-01-01T00:00:00</AcquisitionDate>'
+        f'<Pixels ID="P" DimensionOrder="XYZCT" Type="uint16" SizeX="{layouts.SIZE}" '
+        f'SizeY="{layouts.SIZE}" SizeZ="3" SizeC="1" SizeT="1" '
         'PhysicalSizeX="250" PhysicalSizeXUnit="nm"><Channel ID="C" Name="DAPI" EmissionWavelength="450"/>'
         + blocks
-        + '<Plane TheZ="1" TheC="0" TheT="0" DeltaT="1.5" ExposureTime="20" ExposureTimeUnit="ms" PositionX="7"/></Pixels></Image></OME>'
+        + '<Plane TheZ="1" TheC="0" TheT="0" DeltaT="1.5" '
+        'ExposureTime="20" ExposureTimeUnit="ms" PositionX="7"/></Pixels></Image></OME>'
     )
     for n in range(2):
         tifffile.imwrite(
@@ -330,7 +334,8 @@ def test_ome_xml_that_describes_more_pages_than_there_are_is_cut_short(tmp_path:
     stack = np.stack([layouts.pixels()] * 2)
     path = tmp_path / "A01_s1_.ome.tif"
     tifffile.imwrite(path, stack, metadata={"axes": "ZYX"})
-    path.write_bytes(path.read_bytes().replace(b'SizeZ="2"', b'SizeZ="9"').replace(b'PlaneCount="2"', b'PlaneCount="9"'))
+    content = path.read_bytes().replace(b'SizeZ="2"', b'SizeZ="9"')
+    path.write_bytes(content.replace(b'PlaneCount="2"', b'PlaneCount="9"'))
     planes, problems = items(tmp_path, "ome_tiff")
     assert len(planes) == 2
     assert [p.problem for p in problems] == ["unreadable_image"]

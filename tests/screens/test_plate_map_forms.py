@@ -138,7 +138,8 @@ def test_harmonys_assay_layout_has_a_layer_per_variable(tmp_path: Path) -> None:
         empty = "<Well><Row>1</Row><Col>2</Col><Value /></Well>"
         return f"<Layer><Name>{name}</Name><Well><Row>3</Row><Col>4</Col><Value>{value}</Value></Well>{empty}</Layer>"
 
-    text = f'<AssayLayout xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5">{layer("Compound", "taxol")}{layer("Concentration (nM)", "30")}</AssayLayout>'
+    layers = layer("Compound", "taxol") + layer("Concentration (nM)", "30")
+    text = f'<AssayLayout xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5">{layers}</AssayLayout>'
     (tmp_path / "layout.xml").write_text("\ufeff" + text, encoding="utf-8")
     found = read(tmp_path, "C04", "A02", settings="plate_map: {file: layout.xml}")
     assert row(found, "C04")["Metadata_Perturbation"] == "taxol"

@@ -5,6 +5,7 @@ A header is checked against the file's length, so that a truncated copy is found
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import warnings
@@ -27,7 +28,13 @@ _PNG_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 def is_image(path: Path) -> bool:
     """Tell by its name whether a file may be an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(("_", "."))
+    return is_image_name(path.name)
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file of this name may be an image."""
+    stem, dot, suffix = name.rpartition(".")
+    return bool(stem) and f"{dot}{suffix}".lower() in IMAGE_SUFFIXES and name[0] not in "_."
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +148,17 @@ def _crc32(descriptor: int) -> str:
     return f"crc32:{value:08x}"
 
 
-def _tiff_facts(path: Path, size: int) -> TiffFacts:
-    """The facts of a TIFF kind that our own header reader leaves to tifffile."""
+def _tifffile() -> Any:
+    """The library without its log: damage is an error of ours, said once."""
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+    return tifffile
+
+
+def _tiff_facts(path: Path, size: int) -> TiffFacts:
+    """The facts of a TIFF kind that our own header reader leaves to tifffile."""
+    tifffile = _tifffile()
     with tifffile.TiffFile(path) as tiff:
         first: Any = tiff.pages[0]
         ends = [
@@ -177,8 +191,7 @@ def _stacked_planes(tiff: Any, first: Any) -> int:
 
 
 def _read_tiff(path: Path, index: int) -> np.ndarray:
-    import tifffile
-
+    tifffile = _tifffile()
     with tifffile.TiffFile(path) as tiff:
         first: Any = tiff.pages[0]
         if index >= len(tiff.pages) and index < _stacked_planes(tiff, first):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from phenolake.identity import PLATE_FORMATS
-from phenolake.images.pixels import is_image
+from phenolake.images.pixels import is_image_name
 from phenolake.images.planes import Plane, Problem
 
 Item = TypeVar("Item")
@@ -84,7 +84,7 @@ def image_files(folder: Path) -> Iterator[Path]:
     Hidden and `_` entries, links, and the insides of Zarr stores are left out; a folder that
     disappears meanwhile counts as empty.
     """
-    return files_below(folder, is_image)
+    return (Path(entry.path) for entry in _files(folder) if is_image_name(entry.name))
 
 
 def holds_image(folder: Path) -> bool:
@@ -97,7 +97,7 @@ def holds_image(folder: Path) -> bool:
                 for entry in entries:
                     if entry.name.startswith((".", "_")):
                         continue
-                    if entry.is_file(follow_symlinks=False) and is_image(Path(entry.name)):
+                    if entry.is_file(follow_symlinks=False) and is_image_name(entry.name):
                         return True
                     if (
                         entry.is_dir(follow_symlinks=False)
@@ -112,6 +112,10 @@ def holds_image(folder: Path) -> bool:
 
 def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
     """Files below a folder that `wanted` accepts, in path order; see `image_files` for the rules."""
+    return (path for entry in _files(folder) if wanted(path := Path(entry.path)))
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
     pending = [(folder, 0)]
     while pending:
         current, depth = pending.pop()
@@ -122,8 +126,8 @@ def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.endswith(".zarr") and depth < MAX_DEPTH:
                     folders.append((Path(entry.path), depth + 1))
-            elif entry.is_file(follow_symlinks=False) and wanted(Path(entry.path)):
-                yield Path(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                yield entry
         pending.extend(reversed(folders))
 
 

@@ -50,21 +50,23 @@ class FilenamePattern(Reader):
 
     def planes(self, folder: Path) -> Iterator[Plane | Problem]:
         """List the planes; a name that does not fit is a problem, never an error."""
-        pattern = self._pattern
+        pattern, folder = self._pattern, folder.absolute()
         if pattern is None:
             detection = self.detect(folder)
             if detection is None:
                 return
             pattern = re.compile(detection.settings["pattern"])
-        unplaced = 0
+        groups = set(pattern.groupindex)
+        has_well = bool({"well", "row"} & groups)
+        unplaced, above = 0, len(str(folder)) + 1
         paths = list(_images(folder))
         for path, facts in zip(paths, map_files(_facts, paths), strict=True):
-            item = self._plane(pattern, path, path.relative_to(folder).as_posix())
+            item = self._plane(pattern, path, str(path)[above:])
             if isinstance(item, Problem) or facts is None:
                 yield item
             else:
-                unplaced += not {"well", "row"} & set(pattern.groupindex)
-                yield from _pages(item, facts, set(pattern.groupindex))
+                unplaced += not has_well
+                yield from _pages(item, facts, groups)
         if unplaced:
             yield well_assumed(folder, unplaced)
 

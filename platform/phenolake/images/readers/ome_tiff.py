@@ -107,7 +107,9 @@ def _planes_of_file(path: Path, name: str, told: set[Path]) -> Iterator[Plane | 
                     }
                     yield missing(str(page.file), found, path.parent, **place)
             elif found == path and page.plane.index_in_file >= own_pages:
-                raise ValueError(f"the OME-XML describes page {page.plane.index_in_file}, there are {own_pages}")
+                raise ValueError(
+                    f"the OME-XML describes page {page.plane.index_in_file}, there are {own_pages}"
+                )
             elif found not in told:
                 described.add(found)
                 yield page.plane if found == path else replace(page.plane, path=found)
