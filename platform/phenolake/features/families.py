@@ -76,7 +76,7 @@ FAMILIES: dict[str, Family] = {
     "Costes": Family(costes.names, costes.measure),
     "RadialDistribution": Family(radial_distribution.names, radial_distribution.measure),
     "RadialZernike": Family(zernike.radial_names, zernike.measure_radial),
-    "Granularity": Family(granularity.names, granularity.measure),
+    "Granularity": Family(granularity.names, granularity.measure, by_image=True),
     "ObjectSkeleton": Family(object_skeleton.names, object_skeleton.measure, by_image=True),
     "Neighbors": Family(neighbors.names, neighbors.measure, neighbors.DISTANCES),
     "LocalDensity": Family(local_density.names, local_density.measure, local_density.RADII),

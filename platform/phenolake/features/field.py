@@ -63,13 +63,6 @@ class Image:
         """One channel for filters, scaled, float32 (y, x)."""
         return np.divide(self.pixels[channel], self.scale, dtype=np.float64).astype(np.float32)
 
-    @cached_property
-    def granular_spectra(self) -> list[NDArray[np.float64]]:
-        """Granular spectrum of each channel, shared by all compartments."""
-        from phenolake.features.granular_spectrum import granular_spectrum
-
-        return [granular_spectrum(channel, self.scale) for channel in self.pixels]
-
 
 @dataclass(frozen=True)
 class Compartment:
@@ -125,6 +118,8 @@ class Compartment:
         """Drop what is as large as the pixel lists; it is worked out again if asked for."""
         for name in ("_raw", "values", "_sorted"):
             self.__dict__.pop(name, None)
+        for name in ("places", "flags", "inner_edge", "distances"):
+            self.objects.__dict__.pop(name, None)
 
     @cached_property
     def positions(self) -> NDArray[np.float64]:
@@ -173,6 +168,10 @@ def _unsigned_codes(raw: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
     if raw.dtype.kind == "u":
         return raw  # type: ignore[return-value]
     # Bits of a float sort as an unsigned number once negatives are flipped; + 0.0 joins both zeros.
-    bits = (raw.astype(np.float64) + 0.0).view(np.uint64)
-    sign = np.uint64(1) << np.uint64(63)
-    return np.where(bits & sign, ~bits, bits | sign)
+    codes: NDArray[np.unsignedinteger]
+    if raw.dtype.kind == "f" and raw.dtype.itemsize <= 4:
+        codes = (raw.astype(np.float32) + np.float32(0)).view(np.uint32)
+    else:
+        codes = (raw.astype(np.float64) + 0.0).view(np.uint64)
+    sign = codes.dtype.type(1 << (8 * codes.itemsize - 1))
+    return np.where(codes & sign, ~codes, codes | sign)

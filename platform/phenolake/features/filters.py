@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
+
+Plane = NDArray[np.float32]
 
 #: Gaussians end at so many standard deviations.
 _REACH = 3.0
@@ -11,7 +15,7 @@ _REACH = 3.0
 _ENVELOPE = 0.56
 
 
-def smoothed(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def smoothed(plane: Plane, sigma: float) -> Plane:
     """The plane (y, x) under a Gaussian of that standard deviation in pixels; 0 leaves it as it is."""
     from phenolake.features.kernels.filters import filter_across, filter_down
 
@@ -22,12 +26,11 @@ def smoothed(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return filter_across(filter_down(_padded(plane, radius), bell), bell)
 
 
-def gabor_responses(
-    plane: NDArray[np.float32], wavelength: float
-) -> tuple[NDArray[np.float32], list[tuple[NDArray[np.float32], NDArray[np.float32]]]]:
+def gabor_responses(plane: Plane, wavelength: float) -> tuple[Plane, Iterator[tuple[Plane, Plane]]]:
     """The plane under the envelope, and real and imaginary response to waves of four directions.
 
     Waves run along x, then turned by 45, 90 and 135 degrees (x to y). A constant has no response.
+    The responses are made one after the other.
     """
     from phenolake.features.kernels.filters import filter_across, filter_down
 
@@ -35,37 +38,37 @@ def gabor_responses(
     radius = int(np.ceil(_REACH * sigma))
     bell = _bell(sigma, radius)
     padded = _padded(plane, radius)
+    envelope = filter_across(filter_down(padded, bell), bell)
 
-    def waves(length: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def waves(length: float) -> tuple[Plane, Plane]:
         phase = np.arange(-radius, radius + 1) * (2 * np.pi / length)
         # Without its mean under the bell the wave is blind to the background.
         cosine = np.cos(phase) - (bell * np.cos(phase)).sum() / bell.sum()
         return (bell * cosine).astype(np.float32), (bell * np.sin(phase)).astype(np.float32)
 
-    cos, sin = waves(wavelength)
-    cos_slant, sin_slant = waves(wavelength * np.sqrt(2.0))
-    down = filter_down(padded, bell)
-    envelope = filter_across(down, bell)
-    along = filter_across(down, cos), filter_across(down, sin)
-    upright = (
-        filter_across(filter_down(padded, cos), bell),
-        filter_across(filter_down(padded, sin), bell),
-    )
-    down_cos, down_sin = filter_down(padded, cos_slant), filter_down(padded, sin_slant)
-    both_even = filter_across(down_cos, cos_slant)
-    both_odd = filter_across(down_sin, sin_slant)
-    odd_x, odd_y = filter_across(down_cos, sin_slant), filter_across(down_sin, cos_slant)
-    slants = (
-        (both_even - both_odd, odd_x + odd_y),
-        (both_even + both_odd, odd_x - odd_y),
-    )
-    return envelope, [along, slants[0], upright, slants[1]]
+    def responses() -> Iterator[tuple[Plane, Plane]]:
+        cos, sin = waves(wavelength)
+        down = filter_down(padded, bell)
+        yield filter_across(down, cos), filter_across(down, sin)
+        even, odd = waves(wavelength * np.sqrt(2.0))
+        down = filter_down(padded, even)
+        real, imaginary = filter_across(down, even), filter_across(down, odd)
+        down = filter_down(padded, odd)
+        turned_real, turned_imaginary = filter_across(down, odd), filter_across(down, even)
+        yield real - turned_real, imaginary + turned_imaginary
+        yield (
+            filter_across(filter_down(padded, cos), bell),
+            filter_across(filter_down(padded, sin), bell),
+        )
+        yield real + turned_real, imaginary - turned_imaginary
+
+    return envelope, responses()
 
 
-def _bell(sigma: float, radius: int) -> NDArray[np.float32]:
+def _bell(sigma: float, radius: int) -> Plane:
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     return (weights / weights.sum()).astype(np.float32)
 
 
-def _padded(plane: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
+def _padded(plane: Plane, radius: int) -> Plane:
     return np.pad(plane, radius, mode="symmetric")

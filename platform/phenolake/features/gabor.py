@@ -54,8 +54,14 @@ def measure(
         plane = image.plane(c)
         for s, wavelength in enumerate(scales):
             envelope, responses = gabor_responses(plane, wavelength)
-            for values, part in zip(out, compartments, strict=True):
-                places = part.objects.starts, part.objects.rows, part.objects.cols
-                for a, response in enumerate(responses):
-                    values[:, c, s, a] = relative_magnitudes(*response, envelope, *places)
+            for a, (real, imaginary) in enumerate(responses):
+                for values, part in zip(out, compartments, strict=True):
+                    values[:, c, s, a] = relative_magnitudes(
+                        real,
+                        imaginary,
+                        envelope,
+                        part.objects.starts,
+                        part.objects.rows,
+                        part.objects.cols,
+                    )
     return [values.reshape(values.shape[0], -1) for values in out]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolake.features.field import Compartment
-from phenolake.features.granular_spectrum import SIZES, sampled_shape
+from phenolake.features.granular_spectrum import SIZES, granular_spectrum, sampled_shape
 from phenolake.features.naming import FeatureName
+from phenolake.features.objects import Objects
 
 
 def names(compartment: str, channels: Sequence[str]) -> list[FeatureName]:
@@ -24,8 +25,8 @@ def names(compartment: str, channels: Sequence[str]) -> list[FeatureName]:
     ]
 
 
-def measure(compartment: Compartment) -> NDArray[np.float64]:
-    """Spectrum of each object and channel, float64 (objects, channels * 16), per cent.
+def measure(compartments: Sequence[Compartment]) -> list[NDArray[np.float64]]:
+    """Spectra of the objects of each compartment, float64 (objects, channels * 16), per cent.
 
     Entry i is the mean intensity that the i-th erosion and reconstruction takes from the object,
     over its mean intensity. The first includes the background that was subtracted before.
@@ -37,21 +38,32 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     Ravkin and Temov (1988), Applied Informatics 14, 41-90; Vincent (1993), IEEE Trans. Image
     Processing 2, 176-201 (reconstruction).
     """
-    from phenolake.features.kernels.granularity import enlarging_weights, weighted_sums
+    from phenolake.features.kernels.granularity import weighted_sums
 
-    objects = compartment.objects
+    image = compartments[0].image
+    height, width = image.pixels.shape[1:]
+    channels = len(image.channels)
+    out = [np.full((part.objects.count, channels, SIZES), np.nan) for part in compartments]
+    if min(sampled_shape(height, width)) >= 2:
+        weights = [_weights(part.objects) for part in compartments]
+        for c, channel in enumerate(image.pixels):
+            spectrum = granular_spectrum(channel, image.scale)
+            for values, part, enlarging in zip(out, compartments, weights, strict=True):
+                start = part.means[:, c : c + 1]
+                left = np.hstack([start, weighted_sums(spectrum, *enlarging)])
+                taken = left[:, :-1] - left[:, 1:]
+                values[:, c] = taken * 100 / np.maximum(start, np.finfo(np.float64).eps)
+    return [values.reshape(values.shape[0], -1) for values in out]
+
+
+def _weights(
+    objects: Objects,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """How much of each pixel of the small image every object holds."""
+    from phenolake.features.kernels.granularity import enlarging_weights
+
     height, width = objects.labels.shape
     small = sampled_shape(height, width)
-    out = np.full((objects.count, len(compartment.image.channels), SIZES), np.nan)
-    if min(small) < 2:
-        return out.reshape(objects.count, -1)
-    scale_y, scale_x = (small[0] - 1) / (height - 1), (small[1] - 1) / (width - 1)
-    weights = enlarging_weights(
-        objects.starts, objects.rows, objects.cols, objects.boxes, *small, scale_y, scale_x
-    )
-    for c, spectrum in enumerate(compartment.image.granular_spectra):
-        start = compartment.means[:, c : c + 1]
-        left = np.hstack([start, weighted_sums(spectrum, *weights)])
-        taken = left[:, :-1] - left[:, 1:]
-        out[:, c] = taken * 100 / np.maximum(start, np.finfo(np.float64).eps)
-    return out.reshape(objects.count, -1)
+    scales = (small[0] - 1) / (height - 1), (small[1] - 1) / (width - 1)
+    places = objects.starts, objects.rows, objects.cols, objects.boxes
+    return enlarging_weights(*places, *small, *scales)

@@ -117,6 +117,7 @@ def _fill(table: NDArray[np.float64], field: Field, selection: Selection) -> Non
         if family.by_image:
             for part, values in zip(parts, family.measure(parts), strict=True):
                 put(part, name, values)
+                part.forget_pixels()
     for comparison in selection.comparisons.values():
         width = len(comparison.names(tuple(field.compartments), field.image.channels))
         if width:
@@ -142,7 +143,7 @@ def compile_kernels() -> None:
     mask = np.zeros((16, 16), np.int32)
     mask[2:9, 2:9], mask[2:9, 9:14] = 1, 2
     ramp = np.arange(512).reshape(2, 16, 16)
-    for dtype in (np.uint8, np.uint16, np.float64):
+    for dtype in (np.uint8, np.uint16, np.float32, np.float64):
         image = ramp.astype(dtype)
         measure(image, ("A", "Mito"), {"Nuclei": mask, "Cytoplasm": mask}, "full Dimensions")
         measure(np.stack([image, image], 1), ("A", "Mito"), {"Nuclei": np.stack([mask, mask])})

@@ -34,6 +34,9 @@ _MEASURES = (
     "InfoMeas2",
 )
 
+#: First and second pixel of each pair by direction, and where the pairs of each object begin.
+PixelPairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]
+
 
 def names(
     compartment: str,
@@ -76,7 +79,7 @@ def measure(compartment: Compartment, scales: Sequence[int] = SCALES) -> NDArray
 
     objects = compartment.objects
 
-    def pairs(scale: int) -> tuple[NDArray[np.integer], ...]:
+    def pairs(scale: int) -> PixelPairs:
         return pixel_pairs(
             objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * scale
         )
@@ -87,7 +90,7 @@ def measure(compartment: Compartment, scales: Sequence[int] = SCALES) -> NDArray
 def haralick_features(
     compartment: Compartment,
     scales: Sequence[int],
-    pairs: Callable[[int], tuple[NDArray[np.integer], ...]],
+    pairs: Callable[[int], PixelPairs],
 ) -> NDArray[np.float64]:
     """Haralick features at each scale of the pairs of pixels that `pairs` lists for it."""
     from phenolake.features.kernels.texture import grey_levels, haralick

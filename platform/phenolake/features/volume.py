@@ -166,7 +166,7 @@ def _texture(part: _Part, scales: Sequence[int]) -> _Measured:
     def values() -> NDArray[np.float64]:
         objects = part.objects
 
-        def pairs(scale: int) -> tuple[NDArray[np.integer], ...]:
+        def pairs(scale: int) -> texture.PixelPairs:
             return voxel_pairs(
                 objects.labels, objects.listed.starts, objects.coordinates, _DIRECTIONS * scale
             )

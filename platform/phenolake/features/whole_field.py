@@ -69,13 +69,14 @@ def measure_field(
         whole = Compartment(_COMPARTMENT, Objects.of(everything), field.image)
         for name in shared:
             columns = map(str, FAMILIES[name].names(_COMPARTMENT, channels))
-            values = np.asarray(FAMILIES[name].measure(whole)).reshape(-1)
+            family = FAMILIES[name]
+            values = np.ravel(family.measure([whole] if family.by_image else whole))
             row |= dict(zip(columns, values.tolist(), strict=True))
     return pl.DataFrame({name: [float(value)] for name, value in row.items()})
 
 
 def _intensity(field: Field) -> dict[str, float]:
-    row = {}
+    row: dict[str, float] = {}
     for c, channel in enumerate(field.image.channels):
         values = np.divide(field.image.pixels[c], field.image.scale, dtype=np.float64).ravel()
         low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
