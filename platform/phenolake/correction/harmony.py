@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+_SAMPLE_PER_CLUSTER = 30
+_KMEANS_ROUNDS = 10
+
 
 @dataclass(frozen=True)
 class HarmonySettings:
@@ -66,7 +69,7 @@ class HarmonyFit:
     observed, expected
         Sums of weights per cluster and batch, found and by chance, (cluster, batch).
     objective
-        After each round.
+        At the start and after each round.
     """
 
     corrected: np.ndarray
@@ -101,21 +104,21 @@ def harmonize(
         First cluster centres, (dimension, cluster); None finds them by k-means on unit vectors.
     """
     settings = settings or HarmonySettings()
-    order = np.argsort(batches, kind="stable")  # each batch is a run of columns
-    work = _Work(points[:, order], batches[order], settings, _Backend(backend), centres)
-    objective: list[float] = []
+    order = np.argsort(batches, kind="stable")  # each batch is a run of rows
+    work = _Work(points[:, order].T, batches[order], settings, _Backend(backend), centres)
+    objective = [work.start()]
     for _ in range(settings.rounds):
         objective.append(work.cluster())
         work.correct()
-        if len(objective) > 1 and _settled(objective[-2], objective[-1], settings.tolerance):
+        if _settled(objective[-2], objective[-1], settings.tolerance):
             break
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
     array = work.xp.to_numpy
     return HarmonyFit(
-        array(work.corrected)[:, back],
-        array(work.centres),
-        array(work.members)[:, back],
+        array(work.corrected)[back].T,
+        array(work.centres).T,
+        array(work.members)[back].T,
         np.stack([array(shift) for shift in work.shifts]),
         array(work.observed),
         array(work.expected),
@@ -155,12 +158,12 @@ class _Backend:
     def log(self, values: Any) -> Any:
         return np.log(values) if self.torch is None else self.torch.log(values)
 
-    def stack(self, rows: list[Any]) -> Any:
-        return np.stack(rows, 1) if self.torch is None else self.torch.stack(rows, 1)
+    def concatenate(self, parts: list[Any]) -> Any:
+        return np.concatenate(parts) if self.torch is None else self.torch.cat(parts)
 
 
 class _Work:
-    """The state of one run. Wells are ordered by batch."""
+    """The state of one run. Wells are rows, ordered by batch, so that a batch is one block."""
 
     def __init__(
         self,
@@ -172,34 +175,42 @@ class _Work:
     ) -> None:
         self.settings, self.xp = settings, backend
         self.rng = np.random.default_rng(settings.seed)
-        wells = points.shape[1]
+        wells = len(points)
         sizes = np.bincount(batches)
-        self.ends = np.cumsum(sizes)
-        self.runs = [slice(end - size, end) for end, size in zip(self.ends, sizes, strict=True)]
+        ends = np.cumsum(sizes)
+        self.runs = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
         self.batches = batches
+        direction = _unit(points)
         if centres is None:
             count = settings.clusters or int(min(max(round(wells / 30), 1), 100))
-            centres = _first_centres(_unit(points), count, settings.seed)
+            first = _first_centres(direction, count, settings.seed)
+        else:
+            first = centres.T
         # Single precision is enough for weights; sums over wells are made by BLAS.
         single = np.float32
-        self.points = backend.array(points.astype(single))
+        self.points = backend.array(np.ascontiguousarray(points, single))
         self.corrected = self.points
         self.share = backend.array((sizes / wells).astype(single))
-        self.centres = backend.array(_unit(centres).astype(single))
-        self.theta = settings.theta
-        direction = _unit(self.points)
-        self.members = _normalized(self._closeness(direction))
+        self.is_of = backend.array(np.eye(sizes.size, dtype=single))
+        self.centres = backend.array(_unit(first).astype(single))
+
+    def start(self) -> float:
+        """Assign wells to the first centres; returns the objective."""
+        direction = _unit(self.corrected)
+        cosine = direction @ self.centres.T
+        self.members = _normalized(self._closeness(cosine))
         self._count()
+        return self._objective(cosine)
 
     def cluster(self) -> float:
         """Assign wells to clusters until the objective settles; returns the objective."""
         direction = _unit(self.corrected)
         objective = [float("inf")]
         for _ in range(self.settings.cluster_rounds):
-            self.centres = _unit(direction @ self.members.T)
-            closeness = self._closeness(direction)
-            self._assign(closeness)
-            objective.append(self._objective(direction))
+            self.centres = _unit(self.members.T @ direction)
+            cosine = direction @ self.centres.T
+            self._assign(self._closeness(cosine))
+            objective.append(self._objective(cosine))
             if _settled(objective[-2], objective[-1], self.settings.cluster_tolerance):
                 break
         return objective[-1]
@@ -210,7 +221,7 @@ class _Work:
         With one batch variable the normal equations are an arrow: the intercept has a closed form,
         and each batch's shift follows from it.
         """
-        sums = [self.points[:, run] @ self.members[:, run].T for run in self.runs]  # (d, K) each
+        sums = [self.points[run].T @ self.members[run] for run in self.runs]  # (d, K) each
         ridge: Any = self.settings.ridge
         if ridge is None:
             ridge = self.settings.alpha * self.expected
@@ -218,93 +229,97 @@ class _Work:
         # A cluster that holds nothing of a batch has nothing to shift there.
         held = held + (held == 0)
         kept = self.observed / held
-        whole = sum(sums)
-        intercept = whole - sum(s * kept[:, b] for b, s in enumerate(sums))
+        intercept = sum(sums) - sum(s * kept[:, b] for b, s in enumerate(sums))
         weight = self.observed.sum(1) - (self.observed * kept).sum(1)
-        weight = weight + (weight <= 0)
-        intercept = intercept / weight
+        intercept = intercept / (weight + (weight <= 0))
         self.shifts = [
             (s - intercept * self.observed[:, b]) / held[:, b] for b, s in enumerate(sums)
         ]
-        parts = [
-            self.points[:, run] - shift @ self.members[:, run]
-            for run, shift in zip(self.runs, self.shifts, strict=True)
-        ]
-        if self.xp.torch is None:
-            self.corrected = np.concatenate(parts, axis=1)
-        else:
-            self.corrected = self.xp.torch.cat(parts, dim=1)
+        self.corrected = self.xp.concatenate(
+            [
+                self.points[run] - self.members[run] @ shift.T
+                for run, shift in zip(self.runs, self.shifts, strict=True)
+            ]
+        )
 
-    def _closeness(self, direction: Any) -> Any:
+    def _closeness(self, cosine: Any) -> Any:
         """exp(-distance / sigma) of wells to centres; distance is 2 (1 - cosine)."""
-        closeness = self.centres.T @ direction
-        closeness -= 1
-        closeness *= 2 / self.settings.sigma
-        return self.xp.exp(closeness)
+        scale = 2 / self.settings.sigma
+        return self.xp.exp(cosine * scale - scale)
 
     def _count(self) -> None:
-        self.observed = self.xp.stack([self.members[:, run].sum(1) for run in self.runs])
+        self.observed = self._sums(self.members, self.batches)
         self.expected = self.observed.sum(1)[:, None] * self.share[None, :]
+
+    def _sums(self, members: Any, batches: np.ndarray) -> Any:
+        """Sum of weights per cluster and batch, (cluster, batch)."""
+        return members.T @ self.is_of[batches]
 
     def _assign(self, closeness: Any) -> None:
         """Update the weights a block of wells at a time, so that crowding shows at once."""
         self.members = _normalized(closeness * 1)
         self._count()
-        wells = self.batches.size
         blocks = max(1, round(1 / self.settings.block))
-        for block in np.array_split(self.rng.permutation(wells), blocks):
-            block = np.sort(block)
-            bounds = np.searchsorted(block, self.ends)
-            starts = np.r_[0, bounds[:-1]]
-            columns = (
-                block
-                if self.xp.torch is None
-                else self.xp.torch.from_numpy(block).to(self.xp.device)
-            )
-            old, new = self.members[:, columns], closeness[:, columns]
-            rest = self.observed - self._sums(old, starts, bounds)
+        for rows in np.array_split(self.rng.permutation(self.batches.size), blocks):
+            of = self.batches[rows]
+            rest = self.observed - self._sums(self.members[rows], of)
             mass = rest.sum(1)[:, None] * self.share[None, :]
-            push = ((mass + 1) / (rest + 1)) ** self.theta
-            for batch, (start, end) in enumerate(zip(starts, bounds, strict=True)):
-                new[:, start:end] *= push[:, batch, None]
-            new = _normalized(new)
-            self.members[:, columns] = new
-            self.observed = rest + self._sums(new, starts, bounds)
+            push = ((mass + 1) / (rest + 1)) ** self.settings.theta
+            new = _normalized(closeness[rows] * push.T[of])
+            self.members[rows] = new
+            self.observed = rest + self._sums(new, of)
         self._count()
 
-    def _sums(self, members: Any, starts: np.ndarray, ends: np.ndarray) -> Any:
-        return self.xp.stack(
-            [members[:, start:end].sum(1) for start, end in zip(starts, ends, strict=True)]
-        )
-
-    def _objective(self, direction: Any) -> float:
+    def _objective(self, cosine: Any) -> float:
         """Distances, entropy of the weights, and crowding of batches (the paper's objective)."""
         settings = self.settings
-        distance = 2 * (1 - self.centres.T @ direction)
-        spread = (self.members * distance).sum()
+        spread = 2 * (self.members.sum() - (self.members * cosine).sum())
         entropy = (self.members * self.xp.log(self.members + 1e-30)).sum()
         crowding = (
             self.observed * self.xp.log((self.observed + 1) / (self.expected + 1))
-        ).sum() * self.theta
+        ).sum() * settings.theta
         return float(spread + settings.sigma * (entropy + crowding))
 
 
-def _unit(columns: Any) -> Any:
-    length = (columns * columns).sum(0) ** 0.5
-    return columns / (length + (length == 0))
+def _unit(rows: Any) -> Any:
+    length = (rows * rows).sum(1) ** 0.5
+    return rows / (length + (length == 0))[:, None]
 
 
 def _normalized(weights: Any) -> Any:
-    weights /= weights.sum(0) + 1e-30
+    weights /= weights.sum(1)[:, None] + 1e-30
     return weights
 
 
 def _settled(before: float, after: float, tolerance: float) -> bool:
-    return abs(before - after) < tolerance * abs(before) if np.isfinite(before) else False
+    return before - after < tolerance * abs(before) if np.isfinite(before) else False
 
 
 def _first_centres(direction: np.ndarray, count: int, seed: int) -> np.ndarray:
-    from sklearn.cluster import KMeans
+    """Centres of `count` groups of unit vectors (rows) by spherical k-means.
 
-    model = KMeans(count, init="k-means++", n_init=1, max_iter=25, random_state=seed)
-    return np.asarray(model.fit(direction.T.astype(np.float32)).cluster_centers_.T, np.float64)
+    Starts as in k-means++ (Arthur, Vassilvitskii, SODA 2007) on a sample, which is enough to seed.
+    """
+    rng = np.random.default_rng(seed)
+    wells = len(direction)
+    count = min(count, wells)
+    chosen = rng.choice(wells, min(wells, _SAMPLE_PER_CLUSTER * count), replace=False)
+    sample = direction[chosen].astype(np.float32)
+    centres = np.empty((count, sample.shape[1]), np.float32)
+    gap = np.ones(len(sample))
+    for index in range(count):
+        # Where all are taken already, any will do.
+        weight = gap / gap.sum() if gap.sum() > 0 else None
+        centres[index] = sample[rng.choice(len(sample), p=weight)]
+        gap = np.minimum(gap, np.clip(1 - sample @ centres[index], 0, None))
+    everyone = direction.astype(np.float32)
+    nearest = np.full(wells, -1)
+    for _ in range(_KMEANS_ROUNDS):
+        before, nearest = nearest, (everyone @ centres.T).argmax(axis=1)
+        if (before == nearest).all():
+            break
+        order = np.argsort(nearest, kind="stable")
+        held, starts = np.unique(nearest[order], return_index=True)
+        # A centre that lost all its wells stays where it is.
+        centres[held] = _unit(np.add.reduceat(everyone[order], starts))
+    return centres.astype(np.float64)
