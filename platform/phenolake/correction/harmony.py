@@ -252,8 +252,13 @@ class _Work:
         self.expected = self.observed.sum(1)[:, None] * self.share[None, :]
 
     def _sums(self, members: Any, batches: np.ndarray) -> Any:
-        """Sum of weights per cluster and batch, (cluster, batch)."""
-        return members.T @ self.is_of[batches]
+        """Sum of weights per cluster and batch, (cluster, batch); rows are ordered by batch."""
+        if self.xp.torch is not None:
+            return members.T @ self.is_of[batches]
+        starts = np.flatnonzero(np.diff(batches, prepend=-1))
+        sums = np.zeros((len(self.is_of), members.shape[1]), np.float32)
+        sums[batches[starts]] = np.add.reduceat(members, starts)
+        return sums.T
 
     def _assign(self, closeness: Any) -> None:
         """Update the weights a block of wells at a time, so that crowding shows at once."""
@@ -261,6 +266,7 @@ class _Work:
         self._count()
         blocks = max(1, round(1 / self.settings.block))
         for rows in np.array_split(self.rng.permutation(self.batches.size), blocks):
+            rows = np.sort(rows)
             of = self.batches[rows]
             rest = self.observed - self._sums(self.members[rows], of)
             mass = rest.sum(1)[:, None] * self.share[None, :]
