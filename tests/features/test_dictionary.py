@@ -46,3 +46,12 @@ def test_the_published_42_are_42_and_all_explained():
 def test_a_cell_painting_set_passes_5000_features():
     channels = ["DNA", "ER", "RNA", "AGP", "Mito"]
     assert len(set(feature_names(channels, MASKS, "full"))) > 5000
+
+
+def test_the_page_of_features_is_current(repository):
+    from phenolake.features.dictionary_page import rewritten
+
+    page = (repository / "docs" / "features.md").read_text(encoding="utf-8")
+    assert page == rewritten(page), (
+        "run python -m phenolake.features.dictionary_page docs/features.md"
+    )
