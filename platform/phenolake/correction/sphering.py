@@ -85,8 +85,7 @@ class Sphering:
         if kind.endswith("-cor"):
             np.divide(1, deviation, out=scale, where=deviation > 0)
         inputs = centred * scale[:, None]
-        directions, singular, _ = np.linalg.svd(inputs, full_matrices=False)
-        eigenvalues = singular**2 / controls.shape[1]
+        directions, eigenvalues = _principal(inputs)
         mean_eigenvalue = eigenvalues.sum() / len(features)
         if not mean_eigenvalue > 0:
             raise ConfigurationError("sphering: no feature varies among the control wells")
@@ -149,3 +148,19 @@ class Sphering:
                 about["kind"],
                 float(about["regularization"]),
             )
+
+
+def _principal(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (feature, k) that the wells explore, and their variances, largest first.
+
+    From the smaller of the two matrices of products, several times faster than an SVD. Directions
+    that only rounding errors fill are left out.
+    """
+    features, wells = inputs.shape
+    by_feature = features <= wells
+    products = inputs @ inputs.T if by_feature else inputs.T @ inputs
+    squares, vectors = np.linalg.eigh(products / wells)
+    squares, vectors = squares[::-1], vectors[:, ::-1]
+    kept = squares > squares[0] * max(inputs.shape) * np.finfo(np.float64).eps
+    squares, vectors = squares[kept], vectors[:, kept]
+    return (vectors if by_feature else inputs @ vectors / np.sqrt(squares * wells)), squares
