@@ -241,16 +241,19 @@ def of_one_kind(planes: list[CheckedPlane], problems: list[Problem]) -> list[Che
 
 def missing_channels(planes: Sequence[CheckedPlane], roles: Sequence[str]) -> Iterator[Problem]:
     """One problem for each site and role without a plane."""
-    present: dict[tuple[Well, int], set[str]] = {}
+    present: dict[tuple[int, int, int], set[str]] = {}
     for p in planes:
-        present.setdefault((p.plane.well, p.plane.site), set()).add(p.role)
-    for (well, site), found in sorted(present.items()):
+        key = (p.plane.well.row, p.plane.well.column, p.plane.site)
+        present.setdefault(key, set()).add(p.role)
+    wanted = set(roles)
+    for row, column, site in sorted(key for key, found in present.items() if not wanted <= found):
+        found = present[row, column, site]
         for role in roles:
             if role not in found:
                 yield Problem(
                     "missing_channel",
                     "Copy the missing file; the site is left out until then.",
-                    well=well.name,
+                    well=Well(row, column).name,
                     site=site,
                     channel=role,
                     expected=f"channels {', '.join(roles)}",
@@ -263,35 +266,36 @@ def short_stacks(planes: Sequence[CheckedPlane]) -> Iterator[Problem]:
 
     Planes of files with several pages are left out: such a file is whole, or it is unreadable.
     """
-    stacks: dict[tuple[Well, int, str], set[tuple[int, int]]] = {}
+    stacks: dict[tuple[int, int, int, str], set[tuple[int, int]]] = {}
     for p in planes:
         if p.plane.z != PROJECTION_Z and p.facts.header.pages == 1:
-            stacks.setdefault((p.plane.well, p.plane.site, p.role), set()).add(
-                (p.plane.z, p.plane.t)
-            )
+            well = p.plane.well
+            stack = stacks.setdefault((well.row, well.column, p.plane.site, p.role), set())
+            stack.add((p.plane.z, p.plane.t))
     by_role: dict[str, Counter[tuple[int, int]]] = {}
     sites: Counter[str] = Counter()
-    for (_, _, role), found in stacks.items():
+    for (*_, role), found in stacks.items():
         sites[role] += 1
         by_role.setdefault(role, Counter()).update(found)
     usual = {
         role: {at for at, n in count.items() if 2 * n > sites[role]}
         for role, count in by_role.items()
     }
-    for (well, site, role), found in sorted(stacks.items()):
-        if lacking := sorted(usual[role] - found):
-            shown = ", ".join(f"z {z} t {t}" for z, t in lacking[:5]) + (
-                ", ..." if len(lacking) > 5 else ""
-            )
-            yield Problem(
-                "missing_plane",
-                "Copy the plate again; what is there is used.",
-                well=well.name,
-                site=site,
-                channel=role,
-                expected=f"{len(usual[role])} planes as at most other sites",
-                got=f"{len(usual[role] & found)}, {len(lacking)} missing ({shown})",
-            )
+    for key in sorted(key for key, found in stacks.items() if not usual[key[-1]] <= found):
+        row, column, site, role = key
+        lacking = sorted(usual[role] - stacks[key])
+        shown = ", ".join(f"z {z} t {t}" for z, t in lacking[:5]) + (
+            ", ..." if len(lacking) > 5 else ""
+        )
+        yield Problem(
+            "missing_plane",
+            "Copy the plate again; what is there is used.",
+            well=Well(row, column).name,
+            site=site,
+            channel=role,
+            expected=f"{len(usual[role])} planes as at most other sites",
+            got=f"{len(usual[role] & stacks[key])}, {len(lacking)} missing ({shown})",
+        )
 
 
 def bounded(problems: list[Problem]) -> list[Problem]:

@@ -59,7 +59,7 @@ def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) 
     if catalog.is_empty():
         return []
     config = screen if isinstance(screen, ScreenConfig) else None
-    roles = config.roles if config else tuple(screen)
+    roles = screen.roles if isinstance(screen, ScreenConfig) else tuple(screen)
     projections = tuple(config.projection_of(role) if config else "maximum" for role in roles)
     chosen = _at_time_points(catalog, config.time_points if config else "first")
     stride = 10 ** len(str(catalog["Metadata_Site"].max()))
@@ -79,7 +79,7 @@ def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) 
         by_role: dict[str, list[tuple[int, str | None, str, int]]] = {}
         columns = ("channel", "z", "projection", "uri", "index_in_file")
         for role, *plane in planes.select(columns).iter_rows():
-            by_role.setdefault(role, []).append(tuple(plane))  # type: ignore[arg-type]
+            by_role.setdefault(role, []).append(tuple(plane))
         if all(role in by_role for role in roles):
             stacks = tuple(_stack(by_role[r], p) for r, p in zip(roles, projections, strict=True))
             number = site if config is None or config.time_points != "all" else t * stride + site

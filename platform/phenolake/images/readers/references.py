@@ -18,34 +18,39 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._listed: dict[Path, dict[str, Path]] = {}
+        self._listed: dict[Path, set[str]] = {}
+        self._plain: dict[Path, dict[str, str | None]] = {}
 
     def find(self, name: str) -> Path | str:
         """The file's path, or a few words on why there is none."""
         parts = relative_parts(name)
         if parts is None:
             return "a path that leaves the plate's folder"
-        current: Path | None = self.root
+        folder = self.root
         for part in parts[:-1]:
-            current = self._entry(current, part, is_folder=True) if current else None
-        found = self._entry(current, parts[-1], is_folder=False) if current else None
-        return found or "no such file"
+            found = self._entry(folder, part)
+            if found is None or not (folder / found).is_dir():
+                return "no such file"
+            folder = folder / found
+        found = self._entry(folder, parts[-1])
+        return "no such file" if found is None else folder / found
 
-    def _entry(self, folder: Path, name: str, *, is_folder: bool) -> Path | None:
+    def _entry(self, folder: Path, name: str) -> str | None:
+        """The name as the folder has it."""
         listed = self._listed.get(folder)
         if listed is None:
-            listed = self._listed[folder] = _listing(folder)
-        found = listed.get(name) or listed.get(_plain(name))
-        return None if found is None or (is_folder and not found.is_dir()) else found
-
-
-def _listing(folder: Path) -> dict[str, Path]:
-    """Entries by exact name, and by plain name where only one entry has it."""
-    exact = {e.name: Path(e.path) for e in entries_of(folder) if not e.is_symlink()}
-    plain: dict[str, list[Path]] = {}
-    for name, path in exact.items():
-        plain.setdefault(_plain(name), []).append(path)
-    return {**{name: paths[0] for name, paths in plain.items() if len(paths) == 1}, **exact}
+            listed = self._listed[folder] = {
+                e.name for e in entries_of(folder) if not e.is_symlink()
+            }
+        if name in listed:
+            return name
+        plain = self._plain.get(folder)
+        if plain is None:
+            plain = self._plain[folder] = {}
+            for entry in listed:  # a name that two entries share stands for none
+                key = _plain(entry)
+                plain[key] = None if key in plain else entry
+        return plain.get(_plain(name))
 
 
 def _plain(name: str) -> str:

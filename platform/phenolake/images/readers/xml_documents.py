@@ -138,7 +138,7 @@ class _Listener:
         if record is None:
             if self._depth > MAX_NESTING:
                 raise ImageReadError(self.where, f"elements nest deeper than {MAX_NESTING}")
-            local = self._local(name)
+            local = self._names.get(name) or self._local(name)
             if local in self.wanted:
                 named = {self._local(key): value for key, value in attributes.items()}
                 self._record, self._record_depth = Record(local, named), self._depth
@@ -155,7 +155,7 @@ class _Listener:
             self._text.clear()
         elif depth == self._record_depth + 1:
             if text := "".join(self._text).strip():
-                record.fields[self._local(name)] = text
+                record.fields[self._names.get(name) or self._local(name)] = text
             self._text.clear()
         elif depth == self._record_depth:
             record.text = "".join(self._text).strip()
@@ -170,7 +170,7 @@ class _Listener:
                 self._names[name] = local
         return local
 
-    def _refuse(self, *_: object) -> None:
+    def _refuse(self, *_: object) -> int:
         raise ImageReadError(self.where, "XML with a document type or entities is refused")
 
 
