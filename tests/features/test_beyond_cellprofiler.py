@@ -124,6 +124,8 @@ def test_scales_and_presets_can_be_put_together():
     assert "Cells_Texture_Contrast_A_5_00_256" in frame.columns
     assert "Cells_Neighbors_NumberOfNeighbors_10" in frame.columns
     assert "Cells_Neighbors_NumberOfNeighbors_5" not in frame.columns
+    with pytest.raises(ConfigurationError, match="stands alone"):
+        measure(image, ["A"], masks, "fast cytotoxicity_42")
     for wrong in ("Texture:0", "SER:a", "AreaShape:3"):
         with pytest.raises(ConfigurationError, match="scales"):
             measure(image, ["A"], masks, wrong)

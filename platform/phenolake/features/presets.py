@@ -81,6 +81,9 @@ class Selection:
             families, columns = COLUMN_PRESETS[words[0]]
             whole = cls.of(families)
             return cls(whole.families, {}, columns)
+        for name in COLUMN_PRESETS:
+            if name in words:
+                raise ConfigurationError(f"preset {name} stands alone, got {' '.join(words)}")
         one_text = isinstance(chosen, str)
         scales: dict[str, tuple[int, ...]] = {}
         for word in words:
