@@ -37,7 +37,7 @@ def write_site(
     paths = []
     for number, channel in enumerate(channels, start=1):
         path = folder / f"{well}_s{site}_w{number}_{channel}.tif"
-        seed = sum(map(ord, well)) * 10 + site
+        seed = int.from_bytes(well.encode()) * 100 + site  # no two sites are alike
         tifffile.imwrite(path, blobs(seed, **options))
         paths.append(path)
     return paths

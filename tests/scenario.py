@@ -18,8 +18,8 @@ from phenolake_assets.jobs import PLATE_ASSETS, SCREEN_ASSETS, plate_job, screen
 from phenolake_assets.partitions import PLATES, SCREENS
 from phenolake_resources import resources_for
 
-#: Which run wrote a row, and when, differ between two runs of equal results.
-OF_THE_RUN = ("run_id", "found_at", "mlflow_run_id")
+#: Which run wrote a row, when and from which version differ between two runs of equal results.
+OF_THE_RUN = ("run_id", "found_at", "mlflow_run_id", "Metadata_InputVersion")
 
 
 @dataclass(frozen=True)

@@ -148,11 +148,11 @@ def test_the_prompt_ends_with_the_input(phenolake, lake):
 
 def test_an_older_version_answers_as_it_did(phenolake, lake):
     lake.write(TABLES["well_profiles"], [], {"Metadata_Screen": "tour", "Metadata_Plate": "other"})
-    newest = lake.version("well_profiles")
+    newest, wells = lake.version("well_profiles"), lake.read("well_profiles").height
     assert newest >= 1
     query = "select count(*) as rows from gold.well_profiles"
     for at in ("well_profiles=0", "gold.well_profiles=0", f"well_profiles={newest}"):
-        assert phenolake("sql", query, "--format", "csv", "--at", at).output == f"rows\n{WELLS}\n"
+        assert phenolake("sql", query, "--format", "csv", "--at", at).output == f"rows\n{wells}\n"
     refused = phenolake("sql", query, "--at", f"well_profiles={newest + 1}")
     assert refused.status == 1
     assert str(newest) in refused.errors
@@ -175,7 +175,7 @@ def test_an_export_opens_in_pandas_with_the_names_other_tools_expect(phenolake, 
     answer = phenolake("export", "well_profiles", file, "--screen", "tour")
     assert answer.status == 0, answer.errors
     frame = pd.read_parquet(file)
-    assert len(frame) == WELLS
+    assert len(frame) == lake.read("well_profiles").height > 0
     assert {"Metadata_Plate", "Metadata_Well", "Metadata_CellCount"} <= set(frame.columns)
     features = [name for name in frame.columns if not name.startswith("Metadata_")]
     assert features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import typer
@@ -15,7 +16,7 @@ from phenolake.screens.proposal import keep_proposal
 from phenolake.screens.registry import ScreenRegistry
 from phenolake.settings import Settings
 
-WITHOUT_MODELS = ["batch_corrected_profiles", "consensus_profiles"]
+MODELS = ("phenotype_forest", "phenotype_network", "model_predictions")
 
 
 def ingest_screen(
@@ -41,7 +42,7 @@ def ingest_screen(
     if not plates:
         raise EmptyFolderError(folder, "TIFF and PNG files in one folder per plate")
     screen = registry.register(folder, config, name)
-    last_asset = "model_predictions" if with_models else WITHOUT_MODELS[-1]
+    leave_out = () if with_models else MODELS
     typer.echo(f"screen {screen.config.name}: {len(plates)} plate(s) in {screen.folder}")
     with local_runner(settings) as runner:
         instance = runner.instance
@@ -56,10 +57,11 @@ def ingest_screen(
                 done += _plate(runner, lake, plate)
         if not done:
             return 1
-        if not force and screen_is_up_to_date(instance, screen, plates, last_asset):
+        wanted = runner.assets_of("screen_job", leave_out)
+        if not force and screen_is_up_to_date(instance, screen, plates, wanted):
             typer.echo(f"  screen {screen.config.name}: up to date")
             return 0
-        finished = _screen(runner, screen, with_models)
+        finished = _screen(runner, screen, leave_out)
     return int(done < len(plates) or not finished)
 
 
@@ -78,9 +80,9 @@ def _plate(runner: Runner, lake: Lake, plate: Plate) -> bool:
     return outcome.succeeded
 
 
-def _screen(runner: Runner, screen: Screen, with_models: bool) -> bool:
+def _screen(runner: Runner, screen: Screen, leave_out: Collection[str]) -> bool:
     name = screen.config.name
-    outcome = runner.run("screen_job", name, None if with_models else WITHOUT_MODELS)
+    outcome = runner.run("screen_job", name, leave_out)
     _show_failures(f"screen {name}", outcome.failures)
     for asset in ("phenotype_forest", "phenotype_network"):
         metadata = outcome.assets.get(asset, {})

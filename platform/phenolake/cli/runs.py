@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,14 +67,19 @@ class Runner:
         self._definitions = definitions
         self.instance = instance
 
+    def assets_of(self, job: str, leave_out: Collection[str] = ()) -> list[dg.AssetKey]:
+        """Assets that a job materializes, but those named."""
+        keys = self._definitions.resolve_job_def(job).asset_layer.selected_asset_keys
+        return sorted(key for key in keys if key.path[-1] not in leave_out)
+
     def run(
-        self, job: str, partition: str | None = None, selection: list[str] | None = None
+        self, job: str, partition: str | None = None, leave_out: Collection[str] = ()
     ) -> Outcome:
         """Run a job for a partition; failures are in the outcome, not raised."""
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
-            asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
+            asset_selection=self.assets_of(job, leave_out) if leave_out else None,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
