@@ -311,3 +311,38 @@ def test_a_real_database_reports_its_nuclei_without_cell(shared_data: Path, lake
     assert imported.commit.rows == 242
     lost = [int(str(p.got).split()[2].rstrip(":")) for p in imported.problems]
     assert sum(lost) == 433 - 242
+
+
+def test_a_table_broken_in_its_middle_keeps_the_images_before(tmp_path: Path, lake: Lake) -> None:
+    folder = write_folder(tmp_path / "export")
+    rows = [[image, 1, 1.0] for image in range(1, 40_000)]
+    write_csv(folder / "Cells.csv", [["ImageNumber", "ObjectNumber", "V"], *rows])
+    (folder / "Nuclei.csv").unlink()
+    write_csv(folder / "Nuclei.csv.gz", [["ImageNumber", "ObjectNumber", "V"], *rows])
+    (folder / "Cytoplasm.csv").unlink()
+    file = folder / "Nuclei.csv.gz"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    image = [
+        IMAGE[0],
+        *([n, "P1", f"{'ABCDEFGH'[n % 8]}{n % 12 + 1}", n] for n in range(1, 40_000)),
+    ]
+    write_csv(folder / "Image.csv", image)
+    imported = only(import_source(lake, folder, "S"))
+    assert imported.commit.rows in range(40_000)
+    assert "unreadable_table" in kinds(imported)
+
+
+@pytest.mark.parametrize("name", ["Cells.csv", "Nuclei.csv"])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"ImageNumber\r,x", b"ImageNumber,ObjectNumber\n\xff", b"\0"]
+)
+def test_a_table_of_rubbish_loses_its_site_only(
+    tmp_path: Path, lake: Lake, name: str, content: bytes
+) -> None:
+    root = tmp_path / "export"
+    for well in ("A01", "A02", "A03"):
+        write_folder(root / f"{well}-1", Image=[IMAGE[0], [1, "P1", well, 1]],
+                     Cells=CELLS[:3], Nuclei=NUCLEI[:4], Cytoplasm=CYTOPLASM[:3])  # fmt: skip
+    (root / "A02-1" / name).write_bytes(content)
+    only(import_source(lake, root, "S"))
+    assert {"A01", "A03"} <= set(cells_of(lake)["Metadata_Well"])

@@ -129,7 +129,7 @@ def _site_fields(site: Site, smoothing: float, convention: Convention) -> list[t
             continue  # a black image says nothing about the light
         scaled = grid / grid.mean() if convention == "divide" else grid
         smooth = gaussian_filter(scaled, smoothing * max(grid.shape), mode="nearest")
-        field = _Field(plane.shape, smooth.astype(np.float32), low, high - dark)  # type: ignore[arg-type]
+        field = _Field(plane.shape, smooth.astype(np.float32), low, high - dark)
         fields.append((channel, field))
     return fields
 

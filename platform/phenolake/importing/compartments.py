@@ -71,19 +71,20 @@ def joined_cells(
             if cursor.is_empty:
                 cursor.fill()
         limit = min(cursor.limit for cursor in cursors.values())
+        if limit == -math.inf:
+            return  # a table is broken from its start
         parts = {name: cursor.take(limit) for name, cursor in cursors.items()}
         if any(part is not None for part in parts.values()):
             listed = {n: _listed(part, n, images, report) for n, part in parts.items()}
             cells = _joined(leader, listed, report, unmatched)
             if cells is not None:
                 yield cells
-        if limit == math.inf:
+        at_limit = [cursor for cursor in cursors.values() if cursor.limit == limit]
+        if limit == math.inf or any(cursor.is_broken for cursor in at_limit):
             return
-        waiting = [c for c in cursors.values() if c.limit == limit and not c.is_empty]
-        if any(cursor.is_broken for cursor in waiting):
-            return
-        for cursor in waiting:
-            cursor.fill()
+        for cursor in at_limit:
+            if not cursor.is_empty:
+                cursor.fill()
 
 
 class _Cursor:

@@ -51,7 +51,7 @@ def header_lines(path: Path, lines: int = 1) -> list[list[str]]:
             line = _line(stream, path)
             if not line:
                 break
-            found.append(_fields(line))
+            found.append(_fields(line, path))
         return found
 
 
@@ -79,7 +79,10 @@ def number_blocks(
     types = dict.fromkeys(names, pa.float64())
 
     def work(data: bytes) -> Result:
-        return convert(_parsed(data, types, faults))
+        try:
+            return convert(_parsed(data, types, faults))
+        except pa.ArrowException as error:
+            raise ImportSourceError(path, f"is no table: {str(error).splitlines()[0]}") from error
 
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(_AHEAD) as pool:
@@ -116,6 +119,9 @@ def _parsed(data: bytes, types: dict[str, pa.DataType], faults: Faults) -> pa.Ta
             ),
         )
 
+    if not data.isascii():
+        # Numbers are ASCII; the parser stumbles over bytes that are no UTF-8.
+        data = data.decode("ascii", "replace").encode("ascii", "replace")
     if not data.strip():
         return pa.schema(types.items()).empty_table()
     before = faults.malformed_rows
@@ -188,9 +194,12 @@ def _line(stream: IO[bytes], path: Path) -> bytes:
     return line
 
 
-def _fields(line: bytes) -> list[str]:
+def _fields(line: bytes, path: Path) -> list[str]:
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = line.decode("latin-1")
-    return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")]), [])]
+    try:
+        return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")]), [])]
+    except csv.Error as error:
+        raise ImportSourceError(path, f"has no header line: {error}") from error

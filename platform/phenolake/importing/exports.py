@@ -21,6 +21,7 @@ from phenolake.importing.sqlite_tables import (
     image_rows,
     image_table,
     table_columns,
+    whole,
 )
 
 #: Lower-case name of a table -> compartment; others are listed in the quarantine, not imported.
@@ -91,8 +92,8 @@ def database_export(path: Path, plate: str) -> Export:
     rows = image_rows(path, images_in, columns[images_in])
     numbers = None
     if "TableNumber" in rows.columns:
-        pairs = rows.select("TableNumber", pl.col("ImageNumber").cast(pl.Int64)).iter_rows()
-        numbers = {(str(t), int(i)): n for n, (t, i) in enumerate(pairs, start=1)}
+        pairs = rows.select("TableNumber", "ImageNumber").iter_rows()
+        numbers = {(str(t), whole(i)): n for n, (t, i) in enumerate(pairs, start=1)}
     tables: dict[str, ObjectTable] = {
         COMPARTMENTS[name.casefold()]: SqliteTable(
             name, path, table, tuple(columns[table]), numbers
@@ -175,8 +176,8 @@ def _image_numbers(objects: list[Path]) -> pl.DataFrame:
             skip = 0 if "ImageNumber" in _first_line(path) else 1
             scan = pl.scan_csv(path, skip_rows=skip, infer_schema=False, truncate_ragged_lines=True)
             numbers = scan.select(pl.col("ImageNumber").cast(pl.Float64, strict=False)).unique()
-            whole = numbers.drop_nulls().sort("ImageNumber").collect(engine="streaming")
-            return whole.select(pl.col("ImageNumber").cast(pl.Int64).cast(pl.String))
+            found = numbers.drop_nulls().sort("ImageNumber").collect(engine="streaming")
+            return found.select(pl.col("ImageNumber").cast(pl.Int64).cast(pl.String))
         except (pl.exceptions.PolarsError, OSError, ImportSourceError):
             continue
     return pl.DataFrame(schema={"ImageNumber": pl.String})

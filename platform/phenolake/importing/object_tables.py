@@ -20,6 +20,7 @@ from phenolake.importing.csv_blocks import Faults, header_lines, number_blocks
 IMAGE, OBJECT = "image", "object"
 
 _KEYS = {"ImageNumber": IMAGE, "ObjectNumber": OBJECT}
+_NOT_IN_DELTA = re.compile(r"[ ,;{}()=\x00-\x1f]+")
 _PARENT = re.compile(r"Parent_(\w+)")
 
 
@@ -110,6 +111,8 @@ class CsvTable:
             self.path, parser_names, self.header_rows, self.faults, typed_frame
         ):
             text = [wanted[name] for name in self.faults.text_columns if name in wanted]
+            if IMAGE in text or OBJECT in text:
+                raise ImportSourceError(self.path, "has no numbers in ImageNumber or ObjectNumber")
             yield frame.drop(text, strict=False) if text else frame
         self.faults.text_columns = {wanted.get(name, name) for name in self.faults.text_columns}
         for name in list(self.faults.not_numbers):
@@ -175,6 +178,7 @@ def placed_name(compartment: str, name: str) -> str:
     """Our name of a source column: a key, a parent, `Metadata_...` or `<Compartment>_...`."""
     if name in _KEYS:
         return _KEYS[name]
+    name = _NOT_IN_DELTA.sub("_", name)
     if parent := _PARENT.fullmatch(name):
         return parent_column(parent[1])
     if not is_feature(name):

@@ -22,7 +22,7 @@ _COUNTS = ("Object_Count", "Count_Cells", "Cell_Count", "CellCount", "Count_Nucl
 _NORMALIZED = re.compile(r"normali[sz]ed|feature_?select", re.IGNORECASE)
 #: Fewer value columns than these are a table of results, not of profiles.
 _FEWEST_FEATURES = 10
-_NOT_IN_DELTA = re.compile(r"[ ,;{}()\n\t=]+")
+_NOT_IN_DELTA = re.compile(r"[ ,;{}()=\x00-\x1f]+")
 
 
 @dataclass

@@ -33,7 +33,9 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """
     connection = None
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, check_same_thread=False
+        )
         connection.execute("pragma trusted_schema = off")
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
         yield connection
@@ -126,7 +128,7 @@ class SqliteTable:
         if tables is not None and self.image_numbers is not None:
             pairs = zip(tables, columns[own.index("ImageNumber")], strict=True)
             # Images that no row of the image table names come last, below zero.
-            numbers = [self.image_numbers.get((str(t), int(str(i))), -1) for t, i in pairs]
+            numbers = [self.image_numbers.get((str(t), whole(i)), -1) for t, i in pairs]
             series[IMAGE] = pl.Series(IMAGE, numbers, dtype=pl.Int64)
         return typed(pl.DataFrame(list(series.values())))
 
@@ -180,6 +182,14 @@ def image_rows(path: Path, table: str, columns: list[str]) -> pl.DataFrame:
         },
         schema=dict.fromkeys(wanted, pl.String),
     )
+
+
+def whole(value: object) -> int:
+    """An image number; -1 for what is none."""
+    try:
+        return int(float(str(value)))
+    except (ValueError, OverflowError):
+        return -1
 
 
 def _number(value: object) -> float | None:

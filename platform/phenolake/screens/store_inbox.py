@@ -18,7 +18,7 @@ from phenolake.screens.completeness import MARKS, Entry, Judgement, Listing, jud
 from phenolake.screens.discover import plate_name
 
 if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 _FINGERPRINT = "_FETCHED"
 
