@@ -10,6 +10,7 @@ from phenolake.stages.cells import (
     Outcome,
     measure_plate,
     pixel_bytes,
+    pixel_size,
     sites_with_masks,
 )
 from phenolake.stages.light import illumination_file
@@ -55,12 +56,12 @@ def single_cell_features(
         config = run.screen.config
         catalog = run.read("raw_image_catalog")
         sites = complete_sites(catalog, config)
-        pixel_size = config.pixel_size_um or catalog["pixel_size_um"].median()
+        pixel_um = config.pixel_size_um or pixel_size(catalog)
         kept = MeasuredSites.of_plate(run.lake, str(run.key))
         outcome = Outcome()
         tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
         with illumination_file(run.read("illumination_functions"), config.roles) as light:
-            measure_site = MeasureSite.prepared(config.features, light, pixel_size, kept)
+            measure_site = MeasureSite.prepared(config.features, light, pixel_um, kept)
             measured = measure_plate(tasks, measure_site, compute.open(), outcome)
             commit = run.land(
                 SINGLE_CELL_FEATURES,
@@ -68,7 +69,7 @@ def single_cell_features(
                 outcome.problems,
                 parameters={
                     "features": config.features,
-                    "pixel_size_um": pixel_size,
+                    "pixel_size_um": pixel_um,
                     "segmentation_masks": run.lake.version("segmentation_masks"),
                 },
             )

@@ -105,6 +105,12 @@ class MeasureSite:
         ).to_arrow()
 
 
+def pixel_size(catalog: pl.DataFrame) -> float | None:
+    """Median edge of a pixel in um, if the images say."""
+    known = catalog["pixel_size_um"].drop_nulls().to_numpy()
+    return float(np.median(known)) if known.size else None
+
+
 def pixel_bytes(catalog: pl.DataFrame) -> int:
     """Size of all planes of a catalogue once they are decoded."""
     sizes = catalog.group_by("height", "width", "dtype").len("planes").iter_rows()
