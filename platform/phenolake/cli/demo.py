@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import typer
 
@@ -51,9 +52,7 @@ def run_demo(folder: Path | None) -> int:
 def _result(lake: Lake) -> str:
     """One biological finding: which treatments kill cells, and how well mechanisms are recognised."""
     wells = lake.read("well_profiles", {"Metadata_Screen": PLAN.name})
-    controls = wells.filter(pl.col("Metadata_ControlType") == "negcon")[
-        "Metadata_CellCount"
-    ].median()
+    controls = wells.filter(pl.col("Metadata_ControlType") == "negcon")["Metadata_CellCount"]
     treated = (
         wells.filter(pl.col("Metadata_ControlType") == "trt")
         .group_by(
@@ -65,12 +64,13 @@ def _result(lake: Lake) -> str:
         .agg(pl.col("Metadata_CellCount").median().alias("cells"))
         .sort("cells")
     )
-    if treated.is_empty() or controls is None:
+    if treated.is_empty() or controls.is_empty():
         return "No treated well has cells."
     top: dict[str, Any] = treated.row(0, named=True)
-    lost = 100 * (1 - top["cells"] / controls)
+    usual = float(np.median(controls.to_numpy()))
+    lost = 100 * (1 - top["cells"] / usual)
     return (
         f"Most toxic: {top['Metadata_Perturbation']} ({top['Metadata_MOA']}) at "
         f"{top['Metadata_Concentration']:g} {top['Metadata_ConcentrationUnit']} leaves {lost:.0f} % fewer cells "
-        f"than the negative controls ({top['cells']:.0f} against {float(controls):.0f} per well)."
+        f"than the negative controls ({top['cells']:.0f} against {usual:.0f} per well)."
     )
