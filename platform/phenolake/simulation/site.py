@@ -72,10 +72,8 @@ def simulate_site(plan: SimulationPlan, plate: str, well: str, site: int) -> Sim
     in_focus = bool(rng.random() >= OUT_OF_FOCUS)
     phenotype = treatment.phenotype
     phenotype["density"] *= setting.density * float(np.exp(rng.normal(0, 0.06)))
-    if treatment.control == "empty":
-        cells = np.zeros(0, CELL)
-    else:
-        cells = populate(rng, assay, phenotype, plan.size)
+    is_empty = treatment.control == "empty"
+    cells = np.zeros(0, CELL) if is_empty else populate(rng, assay, phenotype, plan.size)
     nucleus = outlines(
         rng,
         assay.nucleus_radius * cells["nucleus_size"],
