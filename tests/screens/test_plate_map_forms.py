@@ -105,7 +105,9 @@ def test_a_barcode_file_leads_to_the_plates_map(tmp_path: Path) -> None:
     assert [p.problem for p in unlisted.problems] == ["well_without_plate_map"]
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "gone"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "gone", "x" * 300, "barcode_platemap.csv"]
+)
 def test_a_barcode_file_never_leads_out_of_its_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "barcode_platemap.csv").write_text(
         f"Assay_Plate_Barcode,Plate_Map_Name\nP1,{name}\n"

@@ -15,7 +15,7 @@ import polars as pl
 from phenolake.errors import ConfigurationError, ImageReadError
 from phenolake.identity import Well
 from phenolake.images.readers.base import entries_of
-from phenolake.images.readers.references import relative_parts
+from phenolake.images.readers.references import Folder, relative_parts
 from phenolake.images.readers.xml_documents import fields, local_name, read_xml
 from phenolake.screens.plate_map_grids import grids
 
@@ -75,6 +75,8 @@ def find_assay_layout(plate_folder: Path) -> Path | None:
 def load_plate_map(path: Path, plate: str) -> LoadedMap:
     """The rows of a plate map's file; a barcode file leads to the plate's own map beside it.
 
+    Without a plate's name the file is taken as a map, whatever it holds.
+
     Raises
     ------
     ConfigurationError
@@ -93,7 +95,7 @@ def load_plate_map(path: Path, plate: str) -> LoadedMap:
     plain = {name.casefold(): name for name in table.columns}
     barcode = next((plain[name] for name in _BARCODES if name in plain), None)
     map_name = next((plain[name] for name in _MAP_NAMES if name in plain), None)
-    if barcode and map_name and not any("well" in name for name in plain):
+    if plate and barcode and map_name and not any("well" in name for name in plain):
         return _by_barcode(path, table, barcode, map_name, plate)
     return LoadedMap(path, table)
 
@@ -109,12 +111,13 @@ def _by_barcode(
     name = record.get(map_name, "")
     if (relative_parts(name) or [""]) != [name]:
         raise ConfigurationError(f"{path}: plate map name {name!r} is no file name")
-    for folder in (path.parent / "platemap", path.parent / "platemaps", path.parent):
+    files = Folder(path.parent)
+    for place in ("platemap/", "platemaps/", ""):
         for suffix in ("", *_SUFFIXES):
-            found = folder / f"{name}{suffix}"
-            if found.is_file() and not found.is_symlink():
+            found = files.find(f"{place}{name}{suffix}")
+            if isinstance(found, Path) and found != path and found.is_file():
                 extra = {k: v for k, v in record.items() if k not in (barcode, map_name)}
-                return LoadedMap(found, load_plate_map(found, plate).table, True, extra)
+                return LoadedMap(found, load_plate_map(found, "").table, True, extra)
     raise ConfigurationError(
         f"{path}: no file for plate map {name!r} in its folder or in platemap/"
     )
