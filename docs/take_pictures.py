@@ -70,7 +70,9 @@ def main(base: str, partition: str, folder: Path) -> None:
     """Take every picture."""
     folder.mkdir(parents=True, exist_ok=True)
     with browser() as driver:
-        lineage = f"{base}/assets/model_predictions?view=lineage&lineageScope=upstream&lineageDepth=8"
+        lineage = (
+            f"{base}/assets/model_predictions?view=lineage&lineageScope=upstream&lineageDepth=8"
+        )
         shoot(driver, lineage, "raw_image_catalog", folder / "lineage.png", settle_s=6)
         masks = f"{base}/assets/segmentation_masks?view=partitions&partition={partition}"
         shoot(driver, masks, partition, folder / "partitions.png")

@@ -54,7 +54,9 @@ def image_quality(
         judged = judge_plate(sites, compute.open(), problems)
         rows = [row for site in run.progress(judged, len(sites), "image quality") for row in site]
         flagged = (
-            flag_outliers(pl.DataFrame(rows), limits=config.quality) if rows else pl.DataFrame()
+            flag_outliers(pl.DataFrame(rows), limits=config.quality_limits)
+            if rows
+            else pl.DataFrame()
         )
         excluded = list(left_out(flagged))
         unreadable = len(problems)

@@ -15,7 +15,16 @@ __version__ = "0.1.0"
 __all__ = ["open_lake"]
 
 _SUBMODULES = frozenset(
-    ("correction", "evaluation", "features", "modeling", "pictures", "profiling", "segmentation", "simulation")
+    (
+        "correction",
+        "evaluation",
+        "features",
+        "modeling",
+        "pictures",
+        "profiling",
+        "segmentation",
+        "simulation",
+    )
 )
 
 

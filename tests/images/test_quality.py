@@ -88,7 +88,7 @@ def rows(**changed: list[object]) -> pl.DataFrame:
         ({"power_log_log_slope": [-4.0]}, None, True),  # few structures, sharp edges
         ({"blur_px": [6.0]}, None, True),
         ({"saturated_fraction": [0.3]}, "saturated", True),
-        ({"debris_fraction": [0.4]}, "debris", False),
+        ({"debris_fraction": [0.4]}, "debris", True),
         ({"background": [0.3]}, "background", True),
         ({"fingerprint": [f"{0:016x}"]}, "duplicate", False),
         ({"p99_intensity": [0.1]}, "empty", True),

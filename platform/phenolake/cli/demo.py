@@ -16,7 +16,14 @@ from phenolake.settings import Settings
 from phenolake.simulation import SimulationPlan, simulate_screen
 
 PLAN = SimulationPlan(
-    preset="cell_painting", plates=2, wells=96, wells_used=48, sites=1, seed=7, name="demo"
+    preset="cell_painting",
+    plates=2,
+    wells=96,
+    wells_used=48,
+    batches=2,
+    sites=1,
+    seed=7,
+    name="demo",
 )
 
 

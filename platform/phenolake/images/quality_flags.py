@@ -44,10 +44,13 @@ class QualityLimits(BaseModel):
         1.2, ge=1, description="empty: 99th percentile at most so many times the background"
     )
     exclude: tuple[Reason, ...] = Field(
-        ("blurred", "debris", "duplicate"),
+        # Debris is flagged only: bright rounded cells, a phenotype, can look like it.
+        ("blurred", "duplicate"),
         description="reasons for which a site is left out of profiles; its rows stay in every table",
     )
-    channels: tuple[str, ...] = Field((), description="channels whose images decide; default: all")
+    channels: tuple[str, ...] = Field(
+        (), description="channels whose images decide; default: the one that shows nuclei"
+    )
     max_blurred_share: float = Field(
         0.1, ge=0, le=1, description="share of blurred sites above which the check of a plate fails"
     )

@@ -182,6 +182,12 @@ class ScreenConfig(_Section):
         return self.nuclei_channel or self.assay.nuclei_channel
 
     @property
+    def quality_limits(self) -> QualityLimits:
+        """Limits of image quality; stains other than the nuclei's may change with the phenotype."""
+        channels = self.quality.channels or (self.nuclei_role,)
+        return self.quality.model_copy(update={"channels": channels})
+
+    @property
     def cell_role(self) -> str | None:
         """Role that shows cell bodies, if the screen has one."""
         role = self.cell_channel or self.assay.cell_channel
