@@ -16,7 +16,7 @@ DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc"}
 # Patterns rather than literals, so that this file passes its own test.
 MACHINE_PATH = re.compile(r"(?<![\w.$}~/-])/(?:home|Users|work|root|tmp/\w+/v)/\w")
 PACKAGE_HOST = re.compile(
-    r"py[p]i\.org|python[h]osted|download\.py[t]orch|anaconda\.[o]rg|file:///[a-z]"
+    r"py[p]i\.org|python[h]osted|download\.py[t]orch|anaconda\.[o]rg|file:///\S+\.(?:whl|tar)"
 )
 
 

@@ -191,9 +191,9 @@ def test_load_data_finds_images_by_the_last_folders_of_foreign_paths(tmp_path: P
         tifffile.imwrite(tmp_path / "images" / "P1" / name, layouts.pixels())
     common = {"Metadata_Plate": "P1", "Metadata_Well": "C05", "Metadata_Site": "2"}
     rows = [
-        {**common, "FileName_OrigDNA": "a.tif", "PathName_OrigDNA": "/home/x/bucket/images/P1/"}
+        {**common, "FileName_OrigDNA": "a.tif", "PathName_OrigDNA": "/data/x/bucket/images/P1/"}
     ]
-    rows[0] |= {"FileName_OrigER": "b.tif", "PathName_OrigER": "/home/x/bucket/images/P1"}
+    rows[0] |= {"FileName_OrigER": "b.tif", "PathName_OrigER": "/data/x/bucket/images/P1"}
     rows += [
         {
             **rows[0],
