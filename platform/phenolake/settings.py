@@ -6,14 +6,17 @@ A newcomer meets one: PHENOLAKE_HOME, the folder that holds everything Phenolake
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from phenolake.errors import ConfigurationError
 
 
 class Settings(BaseSettings):
@@ -38,6 +41,18 @@ class Settings(BaseSettings):
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
     )
     segmentation: str = Field("auto", description="segmentation method unless the screen names one")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}"
+                for e in error.errors()
+            )
+            raise ConfigurationError(
+                f"settings (PHENOLAKE_... variables or phenolake.toml): {problems}"
+            ) from error
 
     @classmethod
     def settings_customise_sources(

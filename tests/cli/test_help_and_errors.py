@@ -144,3 +144,18 @@ def test_a_folder_that_could_not_be_ingested_leaves_its_name_free(phenolake, tmp
         (tmp_path / place / "same").mkdir(parents=True)
         answer = phenolake("ingest", tmp_path / place / "same")
         assert is_one_sentence(answer, str(tmp_path / place / "same"), "no images found")
+
+
+def test_a_setting_that_cannot_be_is_one_sentence(phenolake, monkeypatch):
+    monkeypatch.setenv("PHENOLAKE_QUIET_TIME_S", "soon")
+    answer = phenolake("doctor")
+    assert answer.status == 1
+    assert "quiet_time_s" in answer.errors
+    assert "'soon'" in answer.errors
+    assert "Traceback" not in answer.errors
+
+
+def test_an_export_of_an_unknown_table_offers_the_closest(phenolake, home, tmp_path):
+    answer = phenolake("export", "wel_profiles", tmp_path / "x.parquet")
+    assert answer.status == 1
+    assert "well_profiles" in answer.errors

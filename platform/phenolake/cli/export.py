@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
-from phenolake.errors import ConfigurationError
+from phenolake.errors import ConfigurationError, UnknownNameError
 from phenolake.lake import Lake
 from phenolake.settings import Settings
+from phenolake.tables import TABLES
 
 
 def export_table(
@@ -24,7 +25,10 @@ def export_table(
     where = {"Metadata_Screen": screen} if screen else {}
     if plate:
         where["Metadata_Plate"] = plate
-    rows = Lake(Settings().tables_uri).read(table, where or None, version=version)
+    lake = Lake(Settings().tables_uri)
+    if table not in (known := {*TABLES, *(name for _, name in lake.tables())}):
+        raise UnknownNameError("table", table, known)
+    rows = lake.read(table, where or None, version=version)
     if rows.is_empty():
         typer.secho(
             f"{table}: no rows for {where or 'the whole table'}; the file is empty", err=True
