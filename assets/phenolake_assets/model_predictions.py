@@ -15,20 +15,37 @@ from phenolake.stages.screen_crops import plate_crops
 from phenolake.stages.training_sets import label_wells
 from phenolake.tables import MODEL_PREDICTIONS
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.illumination_functions import illumination_functions
+from phenolake_assets.image_quality import image_quality
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.models import (
     SPLIT_FILE,
     forest_name,
+    from_all_plates,
     network_name,
     phenotype_forest,
     phenotype_network,
 )
 from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.raw_images import plate_map, raw_image_catalog
+from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
 
 
 @dg.asset(
-    deps=[phenotype_forest, phenotype_network],
+    deps=[
+        phenotype_forest,
+        phenotype_network,
+        *from_all_plates(
+            raw_image_catalog,
+            illumination_functions,
+            image_quality,
+            segmentation_masks,
+            single_cell_features,
+            plate_map,
+        ),
+    ],
     partitions_def=screen_partitions,
     group_name="gold",
     kinds={"deltalake"},
@@ -85,10 +102,10 @@ def _champion(tracker: Tracker, name: str) -> LoadedModel | None:
 def _predictions(
     run: ScreenRun, model: LoadedModel, tracker: Tracker, compute: ComputeResource
 ) -> Iterator[pa.Table]:
-    plate_map = run.lake.read("plate_map", run.where)
-    wells = label_wells(plate_map, run.screen.config.labels)
+    treatments = run.lake.read("plate_map", run.where)
+    wells = label_wells(treatments, run.screen.config.labels)
     parts = _parts(tracker, model)
-    for plate in plate_map["Metadata_Plate"].unique().sort():
+    for plate in treatments["Metadata_Plate"].unique().sort():
         key = PlateKey(run.name, plate)
         run.context.log.info(f"{model.name} version {model.version}: plate {plate}")
         if model.kind == "forest":

@@ -19,9 +19,11 @@ from phenolake.stages.training_sets import (
     features_of,
     label_wells,
 )
+from phenolake_assets.illumination_functions import illumination_functions
+from phenolake_assets.image_quality import image_quality
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
-from phenolake_assets.raw_images import plate_map
+from phenolake_assets.raw_images import plate_map, raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
 from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
@@ -59,12 +61,13 @@ class NetworkConfig(dg.Config):
     seed: int = Field(0, description="seed of the draw, the split, the weights and the batches")
 
 
-def _model_deps(*assets: dg.AssetsDefinition) -> list[dg.AssetDep]:
+def from_all_plates(*assets: dg.AssetsDefinition) -> list[dg.AssetDep]:
+    """Dependencies of a screen on all plates of assets whose tables it reads."""
     return [dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping()) for asset in assets]
 
 
 @dg.asset(
-    deps=_model_deps(single_cell_features, plate_map),
+    deps=from_all_plates(single_cell_features, plate_map),
     partitions_def=screen_partitions,
     group_name="models",
     kinds={"mlflow", "scikitlearn"},
@@ -107,7 +110,14 @@ def phenotype_forest(
 
 
 @dg.asset(
-    deps=_model_deps(segmentation_masks, plate_map),
+    deps=from_all_plates(
+        raw_image_catalog,
+        illumination_functions,
+        image_quality,
+        segmentation_masks,
+        single_cell_features,
+        plate_map,
+    ),
     partitions_def=screen_partitions,
     group_name="models",
     kinds={"mlflow", "pytorch"},
@@ -141,7 +151,15 @@ def phenotype_network(
                 name=network_name(run.name),
                 tracker=tracker,
                 experiment="phenotype_network",
-                data_versions=_versions(run, "segmentation_masks", "plate_map"),
+                data_versions=_versions(
+                    run,
+                    "raw_image_catalog",
+                    "illumination_functions",
+                    "image_quality",
+                    "segmentation_masks",
+                    "single_cell_features",
+                    "plate_map",
+                ),
                 tags={"dagster_run_id": context.run_id, "screen": run.name},
                 model=config.architecture,
                 epochs=config.epochs,
