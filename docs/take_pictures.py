@@ -39,6 +39,7 @@ def shoot(driver: Chrome, url: str, words: str, path: Path, settle_s: float = 3)
     driver.get(url)
     skip_dialog(driver)
     WebDriverWait(driver, 60).until(lambda d: words in page_text(d))
+    skip_dialog(driver)  # on a slow machine it comes after the text
     time.sleep(settle_s)  # the graph lays itself out after its text is there
     driver.save_screenshot(str(path))
 
@@ -71,7 +72,7 @@ def main(base: str, partition: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with browser() as driver:
         lineage = (
-            f"{base}/assets/model_predictions?view=lineage&lineageScope=upstream&lineageDepth=8"
+            f"{base}/assets/normalized_profiles?view=lineage&lineageScope=upstream&lineageDepth=8"
         )
         shoot(driver, lineage, "raw_image_catalog", folder / "lineage.png", settle_s=6)
         masks = f"{base}/assets/segmentation_masks?view=partitions&partition={partition}"
