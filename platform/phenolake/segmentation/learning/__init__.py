@@ -1,0 +1,1 @@
+"""Training of segmentation networks: examples with truth, augmentation, the loop, the model card."""

@@ -1,0 +1,216 @@
+"""Images with hand-made or simulated label masks, split into parts that never share an image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolake.errors import TrainingDataError
+from phenolake.segmentation.brightness import normalize_brightness
+from phenolake.segmentation.label_images import Labels, areas
+
+PARTS = ("train", "validation", "test")
+_IMAGE_TYPES = (".png", ".tif", ".tiff")
+#: Endings that name the label mask of an image when both lie in one folder.
+_MASK_ENDINGS = ("_masks", "_mask", "_labels", "_label")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One plane of nuclei and its truth.
+
+    Attributes
+    ----------
+    name
+        Which image it is; unique among examples.
+    condition
+        Group of images made alike (experiment, plate, assay).
+    brightness
+        float32 (y, x), on the scale of `normalize_brightness`.
+    labels
+        int32 (y, x), 0 = background.
+    """
+
+    name: str
+    condition: str
+    brightness: NDArray[np.float32]
+    labels: Labels
+
+    @property
+    def diameter(self) -> float:
+        """Diameter of the disc with the median object's area, pixels; 0 without objects."""
+        size = areas(self.labels)[1:]
+        size = size[size > 0]
+        return float(np.sqrt(4 / np.pi * np.median(size))) if size.size else 0.0
+
+
+def make_example(name: str, condition: str, plane: NDArray, labels: NDArray) -> Example:
+    """Check one image with its truth and put its brightness on the common scale.
+
+    Raises
+    ------
+    TrainingDataError
+        If the shapes differ, or the labels are negative or no integers.
+    """
+    if plane.ndim == 3 and plane.shape[-1] in (3, 4):
+        plane = plane[..., :3].mean(axis=-1)
+    if plane.ndim != 2 or plane.shape != labels.shape:
+        raise TrainingDataError(
+            f"{name}: image {plane.shape} and mask {labels.shape} must be planes of one shape"
+        )
+    if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+        raise TrainingDataError(f"{name}: a mask holds whole numbers from 0 up, one per object")
+    names, inverse = np.unique(np.append(labels.ravel(), 0), return_inverse=True)
+    consecutive = inverse[:-1].reshape(labels.shape).astype(np.int32)
+    assert names[0] == 0
+    finite = np.nan_to_num(plane.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    return Example(name, condition, normalize_brightness(finite), consecutive)
+
+
+def read_examples(
+    folder: Path, condition_of: Callable[[str, tuple[int, ...]], str] | None = None
+) -> list[Example]:
+    """Read a folder of images and label masks.
+
+    Two layouts are known: `images/NAME.png` with `masks/NAME.png`, and `NAME.tif` beside
+    `NAME_masks.tif` (also `_mask`, `_label`, `_labels`). PNG and TIFF.
+
+    Parameters
+    ----------
+    condition_of
+        Gives the condition from name and shape; default is the column `condition` of an
+        `index.csv` with `id` or `image`, or else the shape, `520x696`.
+
+    Raises
+    ------
+    TrainingDataError
+        If no image has a mask, or a pair can't be used; names the file.
+    """
+    from skimage.io import imread
+
+    listed = _listed_conditions(folder)
+    examples = []
+    for image, mask in _pairs(folder):
+        plane, labels = imread(image), imread(mask)
+        shape = labels.shape
+        if condition_of is not None:
+            condition = condition_of(image.stem, shape)
+        else:
+            condition = listed.get(image.stem, "x".join(map(str, shape)))
+        examples.append(make_example(image.stem, condition, plane, labels))
+    if not examples:
+        raise TrainingDataError(
+            f"{folder}: found no image with a mask; expected images/NAME.png with masks/NAME.png, "
+            "or NAME.tif beside NAME_masks.tif"
+        )
+    return examples
+
+
+def _pairs(folder: Path) -> Iterable[tuple[Path, Path]]:
+    images, masks = folder / "images", folder / "masks"
+    if images.is_dir() and masks.is_dir():
+        by_name = {path.stem: path for path in sorted(masks.iterdir()) if _is_image(path)}
+        for path in sorted(images.iterdir()):
+            if _is_image(path) and path.stem in by_name:
+                yield path, by_name[path.stem]
+        return
+    files = {path.stem: path for path in sorted(folder.iterdir()) if _is_image(path)}
+    for stem, path in files.items():
+        mask = next((files[stem + end] for end in _MASK_ENDINGS if stem + end in files), None)
+        if mask is not None:
+            yield path, mask
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in _IMAGE_TYPES
+
+
+def _listed_conditions(folder: Path) -> dict[str, str]:
+    import polars as pl
+
+    index = folder / "index.csv"
+    if not index.exists():
+        return {}
+    table = pl.read_csv(index, infer_schema=False)
+    key = next((name for name in ("id", "image") if name in table.columns), None)
+    if key is None or "condition" not in table.columns:
+        return {}
+    return dict(zip(table[key], table["condition"], strict=True))
+
+
+def split_examples(
+    examples: Sequence[Example],
+    *,
+    seed: int = 0,
+    test: float = 0.15,
+    validation: float = 0.08,
+    left_out: str | None = None,
+) -> dict[str, list[Example]]:
+    """Deal examples into `PARTS`, by condition so that each part has its share of every one.
+
+    The part of an image depends on its name, its condition's other names and the seed alone.
+
+    Parameters
+    ----------
+    test, validation
+        Share of each condition.
+    left_out
+        A condition that goes whole to the test part, and nothing else with it.
+
+    Raises
+    ------
+    TrainingDataError
+        If the condition isn't there, two examples share a name, or no example is left to train on.
+    """
+    names = [example.name for example in examples]
+    if len(set(names)) != len(names):
+        raise TrainingDataError("two examples have one name")
+    conditions = sorted({example.condition for example in examples})
+    if left_out is not None and left_out not in conditions:
+        raise TrainingDataError(f"no condition {left_out!r}; there are {', '.join(conditions)}")
+    parts: dict[str, list[Example]] = {part: [] for part in PARTS}
+    for condition in conditions:
+        group = [example for example in examples if example.condition == condition]
+        if condition == left_out:
+            parts["test"] += group
+            continue
+        group.sort(key=lambda example: _draw(seed, example.name))
+        tests = 0 if left_out is not None else round(test * len(group))
+        held = tests + round(validation * len(group))
+        parts["test"] += group[:tests]
+        parts["validation"] += group[tests:held]
+        parts["train"] += group[held:]
+    if not parts["train"]:
+        raise TrainingDataError("the split leaves no example to train on")
+    return parts
+
+
+def _draw(seed: int, name: str) -> str:
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
+
+
+def simulated_examples(sites: int, seed: int) -> list[Example]:
+    """Nuclei of simulated screens, drugged and not, in and out of focus, with dirt.
+
+    Half of them come from each simulated assay; both have their own plates and wells.
+    """
+    from phenolake.simulation import SimulationPlan, simulate_site
+    from phenolake.simulation.layout import plate_layout
+    from phenolake.simulation.plan import PRESET_NAMES
+
+    examples = []
+    for number in range(sites):
+        preset = PRESET_NAMES[number % len(PRESET_NAMES)]
+        plan = SimulationPlan(preset=preset, size=512, seed=seed + number)
+        wells = list(plate_layout(plan, "P01"))
+        well = wells[(number * 37) % len(wells)]
+        site = simulate_site(plan, "P01", well.name, 1)
+        name = f"simulated_{preset}_{number:04d}"
+        # The first stain of each assay is the nuclear one.
+        examples.append(make_example(name, f"simulated {preset}", site.image[0], site.nuclei))
+    return examples
