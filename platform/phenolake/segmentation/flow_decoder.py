@@ -74,7 +74,6 @@ def labels_from_flows(
     """
     from phenolake.segmentation.flow_kernels import (
         fill_object_holes,
-        flow_errors,
         gather_ends,
         padded_field,
         walk_ends,
@@ -92,10 +91,9 @@ def labels_from_flows(
     labels, count = gather_ends(pixels, ends, *logits.shape)
     labels = keep(labels, _sizes(labels, count) <= largest_share * labels.size)
     if flow_threshold > 0 and labels.any():
-        from phenolake.segmentation.flow_targets import flows_from_labels
+        from phenolake.segmentation.flow_check import flow_errors
 
-        errors = flow_errors(labels, flows, flows_from_labels(labels), count)
-        labels = keep(labels, errors <= flow_threshold)
+        labels = keep(labels, flow_errors(labels, flows, count) <= flow_threshold)
     labels = keep(labels, _sizes(labels, count) >= smallest)
     labels = fill_object_holes(labels, count)
     return renumber(keep(labels, _sizes(labels, count) >= smallest))

@@ -149,24 +149,6 @@ def _seeds(counts, rim):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     return np.array(found, np.int64) if len(found) > 0 else np.zeros(0, np.int64)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def flow_errors(labels, flows, expected, count):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
-    """Mean squared distance between two fields of flows over each label, float64 (count + 1,)."""
-    totals = np.zeros(count + 1)
-    sizes = np.zeros(count + 1, np.int64)
-    rows, columns = labels.shape
-    for row in range(rows):
-        for column in range(columns):
-            label = labels[row, column]
-            if label > 0:
-                dy = np.float64(expected[0, row, column]) - np.float64(flows[0, row, column])
-                dx = np.float64(expected[1, row, column]) - np.float64(flows[1, row, column])
-                totals[label] += dy * dy + dx * dx
-                sizes[label] += 1
-    totals[0] = 0
-    return totals / np.maximum(sizes, 1)
-
-
 @numba.njit(cache=True, nogil=True)
 def bounding_boxes(labels, count):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
     """First row, last row, first column and last column of each label, int64 (count + 1, 4).
