@@ -124,6 +124,16 @@ class CellposeMissingError(PhenolakeError):
         )
 
 
+class DeviceMemoryError(PhenolakeError):
+    """A network can't run on a device even for a single tile."""
+
+    def __init__(self, device: str, tile: tuple[int, ...]) -> None:
+        super().__init__(
+            f"{device} has no memory left for one tile of shape {tile}; "
+            "end other programs that use it, or set CUDA_VISIBLE_DEVICES= to run on the CPU"
+        )
+
+
 class ControlsMissingError(PhenolakeError, ValueError):
     """A step needs control wells and a plate has none."""
 
