@@ -1,4 +1,4 @@
-"""How well predicted label images agree with the truth: precision, recall, F1 and AP by overlap."""
+"""How well predicted label images agree with the truth: F1, AP, panoptic quality, splits, merges."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
+from numpy.typing import ArrayLike
 
-from phenolake.errors import ConfigurationError, MaskShapeError
+from phenolake.errors import ConfigurationError
+from phenolake.evaluation.matching import Overlaps, find_overlaps
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
@@ -23,7 +23,7 @@ def segmentation_scores(
 
     A true and a predicted object match where their IoU reaches the threshold; each object matches
     at most once. From IoU 0.5 on, at most one partner is possible (but for exact halves); below
-    that, the matching with most pairs is taken.
+    that, the matching with most pairs is taken, and of these the one with the largest sum of IoU.
 
     Parameters
     ----------
@@ -37,8 +37,11 @@ def segmentation_scores(
     -------
     polars.DataFrame
         A row per threshold: `threshold`, `tp`, `fp`, `fn`, `precision` = tp / (tp + fp), `recall`
-        = tp / (tp + fn), `f1` = 2 tp / (2 tp + fp + fn), `ap` = tp / (tp + fp + fn). A ratio of
-        nothing to nothing is NaN.
+        = tp / (tp + fn), `f1` = 2 tp / (2 tp + fp + fn), `ap` = tp / (tp + fp + fn),
+        `mean_matched_iou` over the matched pairs, `panoptic_quality` = `mean_matched_iou` x `f1`;
+        and, the same in each row, `splits`, true objects cut into two or more, and `merges`,
+        predicted objects that join two or more (see `Overlaps`). A ratio of nothing to nothing
+        is NaN.
 
     Raises
     ------
@@ -51,21 +54,44 @@ def segmentation_scores(
     References
     ----------
     `ap` as in the 2018 Data Science Bowl: Caicedo et al., Nature Methods 16:1247 (2019).
+    `panoptic_quality`: Kirillov et al., CVPR 2019, with one class. `matching` of stardist has the
+    same values.
     """
     levels = [float(level) for level in thresholds]
     if not all(0 < level <= 1 for level in levels):
         raise ConfigurationError(f"IoU thresholds must be above 0 and at most 1, got {levels}")
-    counts = np.zeros((len(levels), 3), np.int64)
-    for number, (true, guess) in enumerate(_pairs(truth, predicted)):
-        first, second = _labels(true, "truth"), _labels(guess, "predicted")
-        if first.shape != second.shape:
-            raise MaskShapeError(f"image {number}", first.shape, second.shape)
-        counts += _matches(first, second, levels)
+    pairs = (
+        find_overlaps(true, guess, f"image {number}")
+        for number, (true, guess) in enumerate(_pairs(truth, predicted))
+    )
+    return pooled_scores(pairs, levels)
+
+
+def pooled_scores(
+    overlaps: Iterable[Overlaps], thresholds: Sequence[float] = THRESHOLDS
+) -> pl.DataFrame:
+    """Scores of `segmentation_scores` from the overlaps of each image."""
+    counts = np.zeros((len(thresholds), 3), np.int64)
+    matched_iou = np.zeros(len(thresholds))
+    splits = merges = 0
+    for each in overlaps:
+        iou = each.iou
+        for number, level in enumerate(thresholds):
+            matched = each.matched(level)
+            hits = matched.size
+            counts[number] += (
+                hits,
+                each.predicted_names.size - hits,
+                each.true_names.size - hits,
+            )
+            matched_iou[number] += iou[matched].sum()
+        splits += int(each.split().sum())
+        merges += int(each.merged().sum())
     tp, fp, fn = counts.T
     with np.errstate(invalid="ignore", divide="ignore"):
         return pl.DataFrame(
             {
-                "threshold": pl.Series(levels, dtype=pl.Float64),
+                "threshold": pl.Series(thresholds, dtype=pl.Float64),
                 "tp": tp,
                 "fp": fp,
                 "fn": fn,
@@ -73,50 +99,18 @@ def segmentation_scores(
                 "recall": tp / (tp + fn),
                 "f1": 2 * tp / (2 * tp + fp + fn),
                 "ap": tp / (tp + fp + fn),
+                "mean_matched_iou": matched_iou / tp,
+                "panoptic_quality": 2 * matched_iou / (2 * tp + fp + fn),
+                "splits": np.full(tp.size, splits, np.int64),
+                "merges": np.full(tp.size, merges, np.int64),
             }
         )
 
 
-def _pairs(truth: object, predicted: object) -> Iterable[tuple[object, object]]:
+def _pairs(truth: object, predicted: object) -> Iterable[tuple[ArrayLike, ArrayLike]]:
     lists = [isinstance(side, (list, tuple)) for side in (truth, predicted)]
     if not any(lists):
-        return [(truth, predicted)]
+        return [(truth, predicted)]  # type: ignore[list-item]
     if not all(lists) or len(truth) != len(predicted):  # type: ignore[arg-type]
         raise ConfigurationError("give as many predicted label images as true ones")
     return zip(truth, predicted, strict=True)  # type: ignore[call-overload]
-
-
-def _labels(image: object, side: str) -> NDArray[np.int64]:
-    """Labels made 0..n, so that sparse label numbers cost nothing."""
-    array = np.asarray(image)
-    if array.dtype.kind not in "uib" or (array.size and array.min() < 0):
-        raise ConfigurationError(f"{side}: labels must be integers from 0, got {array.dtype}")
-    names, dense = np.unique(array, return_inverse=True)
-    offset = 0 if names.size and names[0] == 0 else 1
-    return dense.reshape(array.shape) + offset
-
-
-def _matches(truth: NDArray[np.int64], guess: NDArray[np.int64], levels: list[float]) -> NDArray:
-    """Return tp, fp, fn per threshold, int64, shape (threshold, 3)."""
-    true_area, guess_area = np.bincount(truth.ravel()), np.bincount(guess.ravel())
-    true_count, guess_count = max(true_area.size - 1, 0), max(guess_area.size - 1, 0)
-    both = (truth > 0) & (guess > 0)
-    width = guess_count + 1
-    pairs, shared = np.unique(truth[both] * width + guess[both], return_counts=True)
-    row, column = pairs // width, pairs % width
-    iou = shared / (true_area[row] + guess_area[column] - shared)
-    hits = np.array([_most_pairs(row, column, iou >= level) for level in levels], np.int64)
-    hits = hits.reshape(len(levels))
-    return np.stack((hits, guess_count - hits, true_count - hits), axis=1)
-
-
-def _most_pairs(row: NDArray, column: NDArray, fits: NDArray[np.bool_]) -> int:
-    """Size of the largest one-to-one matching among the pairs that fit."""
-    rows, columns = row[fits], column[fits]
-    simple = min(np.unique(rows).size, np.unique(columns).size)
-    if simple == rows.size:
-        return simple
-    rows, columns = (np.unique(side, return_inverse=True)[1] for side in (rows, columns))
-    table = np.zeros((rows.max() + 1, columns.max() + 1))
-    table[rows, columns] = 1
-    return int(table[linear_sum_assignment(table, maximize=True)].sum())

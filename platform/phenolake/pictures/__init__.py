@@ -11,6 +11,7 @@ from phenolake.pictures.field_maps import field_maps
 if TYPE_CHECKING:
     from phenolake.pictures.bar_charts import bars, histogram
     from phenolake.pictures.curves import confusion_matrix, training_curves
+    from phenolake.pictures.disagreement import disagreement_picture
     from phenolake.pictures.overlay import outlines_montage
     from phenolake.pictures.plate_maps import plate_heatmap
     from phenolake.pictures.png import as_markdown
@@ -21,6 +22,7 @@ __all__ = [
     "as_markdown",
     "bars",
     "confusion_matrix",
+    "disagreement_picture",
     "field_maps",
     "histogram",
     "outlines_montage",
@@ -34,6 +36,7 @@ _MODULE_OF = {
     "as_markdown": "png",
     "bars": "bar_charts",
     "confusion_matrix": "curves",
+    "disagreement_picture": "disagreement",
     "histogram": "bar_charts",
     "outlines_montage": "overlay",
     "plate_heatmap": "plate_maps",

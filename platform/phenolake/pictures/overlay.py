@@ -80,16 +80,21 @@ def _tile(
     shape = stack.shape[1:]
     scale = min(1.0, edge / max(shape))
     size = tuple(max(1, round(length * scale)) for length in shape)
-    grey = np.mean([_stretched(_shrunk(plane, size)) for plane in stack], axis=0)
-    indices = np.round(np.sqrt(grey) * (levels - 1)).astype(np.uint8)
+    indices = grey_levels(stack, size, levels)
     for position, compartment in enumerate(COLOURS):
         if compartment not in masks:
             continue
         labels = np.asarray(masks[compartment])
         if labels.shape != shape:
             raise MaskShapeError(f"image {number}, {compartment}", shape, labels.shape)
-        indices[_outlines(_sampled(labels, size))] = levels + position
+        indices[outlines(sampled(labels, size))] = levels + position
     return indices
+
+
+def grey_levels(stack: NDArray, size: tuple[int, ...], levels: int) -> NDArray[np.uint8]:
+    """Mean of the stretched channels of (channel, y, x) at another size, as levels from 0."""
+    grey = np.mean([_stretched(_shrunk(plane, size)) for plane in stack], axis=0)
+    return np.round(np.sqrt(grey) * (levels - 1)).astype(np.uint8)
 
 
 def _shrunk(plane: NDArray, size: tuple[int, ...]) -> NDArray[np.float32]:
@@ -107,7 +112,7 @@ def _stretched(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip((plane - low) / (high - low), 0, 1)
 
 
-def _sampled(labels: NDArray, size: tuple[int, ...]) -> NDArray:
+def sampled(labels: NDArray, size: tuple[int, ...]) -> NDArray:
     """Label image at another size, each pixel the label at its centre."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.intp)
@@ -116,7 +121,7 @@ def _sampled(labels: NDArray, size: tuple[int, ...]) -> NDArray:
     return labels[rows[:, None], columns]
 
 
-def _outlines(labels: NDArray) -> NDArray[np.bool_]:
+def outlines(labels: NDArray) -> NDArray[np.bool_]:
     """Pixels of objects that have another label above, below, left or right of them."""
     edge = np.zeros(labels.shape, bool)
     down, across = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
