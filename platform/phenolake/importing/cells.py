@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
+import pyarrow as pa
 
 from phenolake.identity import checked_name
 from phenolake.images.planes import Problem
@@ -15,7 +16,7 @@ from phenolake.importing.drift import drift_problems, usual_columns
 from phenolake.importing.exports import Export
 from phenolake.importing.image_sets import UNPLACED
 from phenolake.importing.join_problems import join_problems
-from phenolake.importing.object_tables import IMAGE
+from phenolake.importing.keyed_rows import IMAGE, beside
 
 #: Column that says which folder or database a cell came from.
 SOURCE = "Metadata_ImportedFrom"
@@ -31,8 +32,8 @@ class PlateOfCells:
 
     def rows(
         self, problems: list[Problem], unmatched: Unmatched = "report", *, in_order: bool = False
-    ) -> Iterator[pl.DataFrame]:
-        """Frames of cells in source order, in bounded memory; faults met are added to `problems`.
+    ) -> Iterator[pa.Table]:
+        """Tables of cells in source order, in bounded memory; faults met are added to `problems`.
 
         Raises
         ------
@@ -44,21 +45,20 @@ class PlateOfCells:
             seen: set[int] = set()
             wells = dict(images.select(IMAGE, "well").iter_rows())
             sites = dict(images.select(IMAGE, "site").iter_rows())
-            for frame in joined_cells(
+            for table in joined_cells(
                 export.tables, set(wells), report, unmatched, in_order=in_order
             ):
-                seen.update(frame[IMAGE].unique())
-                yield frame.select(
-                    pl.col(IMAGE)
-                    .replace_strict(wells, return_dtype=pl.String)
-                    .alias("Metadata_Well"),
-                    pl.col(IMAGE)
-                    .replace_strict(sites, return_dtype=pl.Int32)
-                    .alias("Metadata_Site"),
-                    pl.col(IMAGE).alias("Metadata_ImageNumber"),
-                    pl.lit(str(export.origin)).alias(SOURCE),
-                    pl.exclude(IMAGE),
+                image = pl.Series(pl.from_arrow(table.column(IMAGE)))
+                seen.update(image.unique())
+                places = pl.DataFrame(
+                    {
+                        "Metadata_Well": image.replace_strict(wells, return_dtype=pl.String),
+                        "Metadata_Site": image.replace_strict(sites, return_dtype=pl.Int32),
+                        "Metadata_ImageNumber": image,
+                        SOURCE: pl.repeat(str(export.origin), len(image), eager=True),
+                    }
                 )
+                yield beside(places.to_arrow(), table.drop_columns(IMAGE))
             others = set(export.images[IMAGE]) - set(wells)
             problems += join_problems(export, images, others, report, seen)
 

@@ -11,16 +11,25 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
+import pyarrow as pa
 
 from phenolake.errors import ImportSourceError
-from phenolake.importing.object_tables import IMAGE, OBJECT, ObjectTable, parent_column
+from phenolake.importing.keyed_rows import (
+    IMAGE,
+    OBJECT,
+    KeyedRows,
+    beside,
+    concatenated,
+    parent_column,
+)
+from phenolake.importing.object_tables import ObjectTable
 
 #: The table whose rows are the cells: the first of these that an export has.
 LEADING = ("Cells", "Nuclei")
 
 Unmatched = Literal["report", "keep"]
 
-_LINK = "_link"
+_LINK, _ROW = "_link", "_row"
 
 
 class OutOfOrderError(Exception):
@@ -50,8 +59,8 @@ def joined_cells(
     unmatched: Unmatched = "report",
     *,
     in_order: bool = False,
-) -> Iterator[pl.DataFrame]:
-    """Frames with `image`, Metadata_ObjectNumber and the columns of every compartment.
+) -> Iterator[pa.Table]:
+    """Tables with `image`, Metadata_ObjectNumber and the columns of every compartment.
 
     A cell without a nucleus keeps its row, with nulls. Objects without a cell are reported; with
     `unmatched="keep"` they get rows numbered after the cells of their image. Rows of images that
@@ -90,10 +99,10 @@ def joined_cells(
 class _Cursor:
     """The rows of one table that have been read and not yet used."""
 
-    def __init__(self, frames: Iterator[pl.DataFrame], report: JoinReport) -> None:
+    def __init__(self, frames: Iterator[KeyedRows], report: JoinReport) -> None:
         self._frames = frames
         self._report = report
-        self._rows: list[pl.DataFrame] = []
+        self._rows: list[KeyedRows] = []
         self._last: float = -math.inf
         self._ended = False
         self.is_broken = False
@@ -121,46 +130,49 @@ class _Cursor:
             if frame is None:
                 self._ended = True
                 return
-            if frame[IMAGE].null_count() or frame[OBJECT].null_count():
-                frame = frame.drop_nulls((IMAGE, OBJECT))
-            if frame.is_empty():
+            frame = frame.with_numbers()
+            if frame.height == 0:
                 continue
-            numbers = frame[IMAGE]
+            numbers = frame.keys[IMAGE]
             if numbers[0] < self._last or not numbers.is_sorted():
                 raise OutOfOrderError
             self._last = float(numbers[-1])
             self._rows.append(frame)
             return
 
-    def take(self, limit: float) -> pl.DataFrame | None:
+    def take(self, limit: float) -> KeyedRows | None:
         """Remove and return the rows of images below the limit."""
         taken, kept = [], []
         for frame in self._rows:
-            at = frame.height if limit == math.inf else int(frame[IMAGE].search_sorted(int(limit)))
+            at = frame.height if limit == math.inf else _first_at(frame, int(limit))
             if at:
-                taken.append(frame.head(at))
+                taken.append(frame.slice(0, at))
             if at < frame.height:
                 kept.append(frame.slice(at))
         self._rows = kept
-        if not taken:
-            return None
-        return taken[0] if len(taken) == 1 else pl.concat(taken, how="diagonal")
+        return concatenated(taken) if taken else None
+
+
+def _first_at(frame: KeyedRows, image: int) -> int:
+    """Position of the first row of an image, or of where it would be."""
+    return int(frame.keys[IMAGE].search_sorted(image))
 
 
 def _listed(
-    part: pl.DataFrame | None, name: str, images: set[int], report: JoinReport
-) -> pl.DataFrame | None:
+    part: KeyedRows | None, name: str, images: set[int], report: JoinReport
+) -> KeyedRows | None:
     """Rows of listed images, one per object."""
     if part is None:
         return None
-    found = part[IMAGE].unique()
+    numbers = part.keys[IMAGE]
+    found = numbers.unique()
     unknown = found.filter([number not in images for number in found])
     if unknown.len():
-        is_unknown = part[IMAGE].is_in(unknown.implode())
-        counts = part.filter(is_unknown)[IMAGE].value_counts()
+        is_unknown = numbers.is_in(unknown.implode())
+        counts = numbers.filter(is_unknown).value_counts()
         report.unlisted.setdefault(name, {}).update(dict(counts.iter_rows()))
         part = part.filter(~is_unknown)
-    kept = part.select(IMAGE, OBJECT).to_struct().is_first_distinct()
+    kept = part.keys.select(IMAGE, OBJECT).to_struct().is_first_distinct()
     if not kept.all():
         report.doubled[name] = report.doubled.get(name, 0) + int((~kept).sum())
         part = part.filter(kept)
@@ -168,8 +180,8 @@ def _listed(
 
 
 def _joined(
-    leader: str, parts: Mapping[str, pl.DataFrame | None], report: JoinReport, unmatched: Unmatched
-) -> pl.DataFrame | None:
+    leader: str, parts: Mapping[str, KeyedRows | None], report: JoinReport, unmatched: Unmatched
+) -> pa.Table | None:
     """One row per object of the leading compartment, and kept nuclei after them."""
     cells = parts[leader]
     kept = None
@@ -181,65 +193,75 @@ def _joined(
         else:
             cells, strangers = _attached(cells, part, leader, name, report)
         if strangers.height:
-            _note(report.without_cell, name, strangers)
+            _note(report.without_cell, name, strangers.keys)
             if unmatched == "keep" and name == "Nuclei":
                 kept = _own_names(strangers, name)
     if cells is not None:
         cells = _own_names(cells, leader)
     if kept is not None:
         cells = kept if cells is None else _with_extra(cells, kept)
-    return None if cells is None else cells.rename({OBJECT: "Metadata_ObjectNumber"})
+    if cells is None:
+        return None
+    return cells.with_keys(cells.keys.rename({OBJECT: "Metadata_ObjectNumber"})).table()
 
 
 def _attached(
-    cells: pl.DataFrame, part: pl.DataFrame, leader: str, name: str, report: JoinReport
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    cells: KeyedRows, part: KeyedRows, leader: str, name: str, report: JoinReport
+) -> tuple[KeyedRows, KeyedRows]:
     """Cells with the part's columns beside them, and the part's objects that no cell claims."""
     to_part, to_cell = parent_column(name), parent_column(leader)
     left, right = OBJECT, OBJECT
-    if to_part in cells.columns:
+    if to_part in cells.keys.columns:
         left = to_part
-    elif to_cell in part.columns:
+    elif to_cell in part.keys.columns:
         right = to_cell
-    link = part.with_columns(pl.col(right).alias(_LINK))
-    linked = cells.with_columns(pl.col(left).alias(_LINK))
     on = [IMAGE, _LINK]
-    columns = _own_names(link, name).drop(OBJECT)
-    if linked.select(on).equals(link.select(on)):
-        return cells.hstack(columns.drop(on)), part.clear()
-    one = columns.unique(on, keep="first", maintain_order=True)
-    if one.height < columns.height:
-        report.doubled[name] = report.doubled.get(name, 0) + columns.height - one.height
-    lacking = linked.join(one.select(on), on=on, how="anti", maintain_order="left")
-    if lacking.height:
-        _note(report.without_part, name, lacking)
-    strangers = link.join(linked.select(on), on=on, how="anti", maintain_order="left").drop(_LINK)
-    return linked.join(one, on=on, how="left", maintain_order="left").drop(_LINK), strangers
+    linked = cells.keys.select(IMAGE, pl.col(left).alias(_LINK))
+    link = part.keys.select(IMAGE, pl.col(right).alias(_LINK))
+    if linked.equals(link):
+        return _with_columns(cells, _own_names(part, name)), part.slice(0, 0)
+    link = link.with_row_index(_ROW)
+    one = link.unique(on, keep="first", maintain_order=True)
+    if one.height < link.height:
+        report.doubled[name] = report.doubled.get(name, 0) + link.height - one.height
+    row = linked.join(one, on=on, how="left", maintain_order="left")[_ROW]
+    if row.null_count():
+        _note(report.without_part, name, cells.keys.filter(row.is_null()))
+    strangers = link.join(linked, on=on, how="anti", maintain_order="left")[_ROW]
+    return _with_columns(cells, _own_names(part.take(row), name)), part.take(strangers)
 
 
-def _with_extra(cells: pl.DataFrame, extra: pl.DataFrame) -> pl.DataFrame:
+def _with_columns(cells: KeyedRows, part: KeyedRows) -> KeyedRows:
+    """Cells with the other columns of a part whose rows are theirs."""
+    links = part.keys.drop(IMAGE, OBJECT)
+    return KeyedRows(cells.keys.hstack(links), beside(cells.values, part.values))
+
+
+def _with_extra(cells: KeyedRows, extra: KeyedRows) -> KeyedRows:
     """Extra rows after the cells of their image, numbered on from the last of them."""
-    last = cells.group_by(IMAGE).agg(pl.col(OBJECT).max().alias("_last"))
+    last = cells.keys.group_by(IMAGE).agg(pl.col(OBJECT).max().alias("_last"))
     numbered = (
-        extra.join(last, on=IMAGE, how="left", maintain_order="left")
+        extra.keys.join(last, on=IMAGE, how="left", maintain_order="left")
         .with_columns(pl.col("_last").fill_null(0) + pl.int_range(1, pl.len() + 1).over(IMAGE))
         .with_columns(pl.col("_last").alias(OBJECT))
         .drop("_last")
     )
-    return pl.concat([cells, numbered], how="diagonal").sort(IMAGE, OBJECT)
+    return concatenated([cells, extra.with_keys(numbered)]).sorted()
 
 
-def _own_names(frame: pl.DataFrame, compartment: str) -> pl.DataFrame:
+def _own_names(rows: KeyedRows, compartment: str) -> KeyedRows:
     """Links to parents under names that say whose they are."""
-    return frame.rename(
-        {
-            name: f"Metadata_{compartment}_Parent_{name.removeprefix('parent_')}"
-            for name in frame.columns
-            if name.startswith("parent_")
-        }
+    return rows.with_keys(
+        rows.keys.rename(
+            {
+                name: f"Metadata_{compartment}_Parent_{name.removeprefix('parent_')}"
+                for name in rows.keys.columns
+                if name.startswith("parent_")
+            }
+        )
     )
 
 
-def _note(where: dict[str, dict[int, list[int]]], name: str, rows: pl.DataFrame) -> None:
-    for image, numbers in rows.group_by(IMAGE, maintain_order=True).agg(OBJECT).iter_rows():
+def _note(where: dict[str, dict[int, list[int]]], name: str, keys: pl.DataFrame) -> None:
+    for image, numbers in keys.group_by(IMAGE, maintain_order=True).agg(OBJECT).iter_rows():
         where.setdefault(name, {}).setdefault(image, []).extend(numbers)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 
 from phenolake import __version__
@@ -174,9 +173,10 @@ class _Writer:
             commit = self._write(PLATE_MAP, plate.plate, wells, "profiles", plate.source)
             yield self._done(commit, plate.plate, "profiles", plate.source, [])
 
-    def _batched(self, rows: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        batch = pl.lit(self.options.batch, pl.String).alias("Metadata_Batch")
-        return (frame.with_columns(batch) for frame in rows)
+    def _batched(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        batch = pa.scalar(self.options.batch, pa.string())
+        for table in tables:
+            yield table.append_column("Metadata_Batch", pa.repeat(batch, table.num_rows))
 
     def _write(
         self, table: Table, plate: str, rows: Any, kind: str, source: Path | None = None

@@ -1,32 +1,27 @@
-"""Tables with a row per object (one compartment), as streams of frames in image order.
+"""Tables with a row per object (one compartment), as streams of rows in image order.
 
-Frames have `image`, `object`, `parent_<compartment>` (int64) and features named by compartment.
+Keys and numbers of objects are int64, features float32 and named by compartment.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import polars as pl
 import pyarrow as pa
 
 from phenolake.errors import ImportSourceError
 from phenolake.importing.csv_blocks import Faults, header_lines, number_blocks
-
-IMAGE, OBJECT = "image", "object"
+from phenolake.importing.keyed_rows import IMAGE, OBJECT, KeyedRows, parent_column
+from phenolake.importing.sorted_rows import sorted_by_image
 
 _KEYS = {"ImageNumber": IMAGE, "ObjectNumber": OBJECT}
 _NOT_IN_DELTA = re.compile(r"[ ,;{}()=\x00-\x1f]+")
 _PARENT = re.compile(r"Parent_(\w+)")
-
-
-def parent_column(compartment: str) -> str:
-    """Column that holds the number of the parent object."""
-    return f"parent_{compartment}"
 
 
 class ObjectTable(Protocol):
@@ -52,8 +47,8 @@ class ObjectTable(Protocol):
         """What could not be read so far."""
         ...
 
-    def frames(self, *, in_order: bool = False) -> Iterator[pl.DataFrame]:
-        """Rows as frames; `in_order` sorts a table that is not in image order.
+    def frames(self, *, in_order: bool = False) -> Iterator[KeyedRows]:
+        """Rows in pieces; `in_order` sorts a table that is not in image order.
 
         Raises
         ------
@@ -83,15 +78,17 @@ class CsvTable:
         """The file."""
         return str(self.path)
 
-    def frames(self, *, in_order: bool = False) -> Iterator[pl.DataFrame]:
-        """Rows as frames; `in_order` sorts, which needs the whole table in memory."""
+    def frames(self, *, in_order: bool = False) -> Iterator[KeyedRows]:
+        """Rows in pieces; `in_order` sorts, through temporary files of the size of the numbers."""
         frames = self._frames()
-        if not in_order:
-            yield from frames
-            return
-        yield pl.concat(frames, how="vertical").sort(IMAGE, OBJECT, maintain_order=True)
+        try:
+            yield from sorted_by_image(frames) if in_order else frames
+        except OSError as error:
+            raise ImportSourceError(
+                self.path, f"can't be sorted in {tempfile.gettempdir()}: {error.strerror}"
+            ) from error
 
-    def _frames(self) -> Iterator[pl.DataFrame]:
+    def _frames(self) -> Iterator[KeyedRows]:
         places = self.places or tuple(range(len(self.columns)))
         # Unique names for the parser; columns of other compartments are parsed and dropped.
         parser_names = [f"c{i}" for i in range(self.width or len(self.columns))]
@@ -101,19 +98,18 @@ class CsvTable:
             if target not in wanted.values():
                 wanted[parser_names[place]] = target
 
-        def typed_frame(table: pa.Table) -> pl.DataFrame:
+        def typed_rows(table: pa.Table) -> KeyedRows:
             arrays = [table.column(place).cast(_dtype(name), safe=False) for place, name in kept]
-            frame = pa.Table.from_arrays(arrays, names=[name for _, name in kept])
-            return pl.DataFrame(pl.from_arrow(frame))
+            return KeyedRows.of(pa.Table.from_arrays(arrays, names=[name for _, name in kept]))
 
         kept = [(int(parsed[1:]), name) for parsed, name in wanted.items()]
         for frame in number_blocks(
-            self.path, parser_names, self.header_rows, self.faults, typed_frame
+            self.path, parser_names, self.header_rows, self.faults, typed_rows
         ):
             text = [wanted[name] for name in self.faults.text_columns if name in wanted]
             if IMAGE in text or OBJECT in text:
                 raise ImportSourceError(self.path, "has no numbers in ImageNumber or ObjectNumber")
-            yield frame.drop(text, strict=False) if text else frame
+            yield frame.drop(text) if text else frame
         self.faults.text_columns = {wanted.get(name, name) for name in self.faults.text_columns}
         for name in list(self.faults.not_numbers):
             self.faults.not_numbers[wanted.get(name, name)] = self.faults.not_numbers.pop(name)
@@ -190,17 +186,3 @@ def _dtype(name: str) -> pa.DataType:
     """Links and numbers as int64; features as float32, rounded from float64 as readers do."""
     is_whole = name in (IMAGE, OBJECT) or name.startswith(("parent_", "Metadata_"))
     return pa.int64() if is_whole else pa.float32()
-
-
-def typed(frame: pl.DataFrame) -> pl.DataFrame:
-    """Keys, parents and numbers as int64, features as float32."""
-    whole = [
-        name
-        for name in frame.columns
-        if name in (IMAGE, OBJECT) or name.startswith("parent_") or name.startswith("Metadata_")
-    ]
-    features = [name for name in frame.columns if name not in whole]
-    # Rounded from float64, as any reader of the source would, not parsed as float32.
-    return frame.with_columns(
-        pl.col(whole).cast(pl.Int64, strict=False), pl.col(features).cast(pl.Float32)
-    )

@@ -11,11 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from phenolake.errors import ImportSourceError
 from phenolake.importing.csv_blocks import Faults
-from phenolake.importing.object_tables import IMAGE, is_feature, placed_name, typed
+from phenolake.importing.keyed_rows import IMAGE, OBJECT, KeyedRows
+from phenolake.importing.object_tables import is_feature, placed_name
 
 _ROWS = 2000
 #: Columns of one SELECT; SQLite allows 2,000 in a result unless it was built otherwise.
@@ -89,25 +92,25 @@ class SqliteTable:
         # `Per_Cells` keeps the number as Cells_Number_Object_Number only.
         return (*plain, "ObjectNumber")
 
-    def frames(self, *, in_order: bool = False) -> Iterator[pl.DataFrame]:
-        """Rows as frames; `in_order` lets SQLite sort, on disk where it must."""
+    def frames(self, *, in_order: bool = False) -> Iterator[KeyedRows]:
+        """Rows in pieces; `in_order` lets SQLite sort, on disk where it must."""
         own = [name for name in self.source_columns if name != "TableNumber"]
         if len(own) > _MOST_COLUMNS:
             raise ImportSourceError(
                 self.path, f"table {self.table} has over {_MOST_COLUMNS} columns"
             )
-        paired = self.image_numbers is not None
-        selected = ", ".join(map(_quoted, ["TableNumber", *own] if paired else own))
+        selected = own if self.image_numbers is None else ["TableNumber", *own]
         keys = [
             name
             for name in ("TableNumber", "ImageNumber", self._number)
             if name in self.source_columns
         ]
         order = f" order by {', '.join(map(_quoted, keys))}" if in_order else ""
+        query = f"select {', '.join(map(_quoted, selected))} from {_quoted(self.table)}{order}"
         with opened(self.path) as connection:
-            cursor = connection.execute(f"select {selected} from {_quoted(self.table)}{order}")
+            cursor = connection.execute(query)
             while rows := cursor.fetchmany(_ROWS):
-                yield self._frame(rows, own, paired)
+                yield self._typed(rows, own)
 
     @property
     def _number(self) -> str:
@@ -115,36 +118,51 @@ class SqliteTable:
             return "ObjectNumber"
         return f"{self.compartment}_Number_Object_Number"
 
-    def _frame(self, rows: list[tuple[object, ...]], own: list[str], paired: bool) -> pl.DataFrame:
-        columns = list(zip(*rows, strict=True))
-        tables = columns.pop(0) if paired else None
-        series: dict[str, pl.Series] = {}
-        for source, values in zip(own, columns, strict=True):
+    def _typed(self, rows: list[tuple[object, ...]], own: list[str]) -> KeyedRows:
+        tables: list[object] = []
+        if self.image_numbers is not None:
+            tables, rows = [row[0] for row in rows], [row[1:] for row in rows]
+        values, missing = self._numbers(rows, own)
+        columns: dict[str, pa.Array] = {}
+        for place, source in enumerate(own):
             plain = source.removeprefix(f"{self.compartment}_")
             name = placed_name(self.compartment, plain)
-            series.setdefault(name, self._numbers(name, values, exact=not is_feature(plain)))
+            typed = _floats if is_feature(plain) else _wholes
+            columns.setdefault(name, typed(values[place], missing[place]))
             if source == self._number and source != "ObjectNumber":
-                series.setdefault("object", series[name].alias("object"))
-        if tables is not None and self.image_numbers is not None:
-            pairs = zip(tables, columns[own.index("ImageNumber")], strict=True)
+                columns.setdefault(OBJECT, columns[name])
+        if self.image_numbers is not None:
+            pairs = zip(tables, (row[own.index("ImageNumber")] for row in rows), strict=True)
             # Images that no row of the image table names come last, below zero.
             numbers = [self.image_numbers.get((str(t), whole(i)), -1) for t, i in pairs]
-            series[IMAGE] = pl.Series(IMAGE, numbers, dtype=pl.Int64)
-        return typed(pl.DataFrame(list(series.values())))
+            columns[IMAGE] = pa.array(numbers, pa.int64())
+        return KeyedRows.of(pa.table(columns))
 
-    def _numbers(self, name: str, values: tuple[object, ...], *, exact: bool) -> pl.Series:
-        dtype = pl.Float64 if exact else pl.Float32
+    def _numbers(
+        self, rows: list[tuple[object, ...]], own: list[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values by column and row, float64, and which of them are null."""
         try:
-            return pl.Series(name, values, dtype=pl.Float64, strict=True).cast(dtype)
-        except (TypeError, pl.exceptions.PolarsError):
-            read = [_number(value) for value in values]
-        given = sum(value is not None for value in values)
-        bad = given - sum(value is not None for value in read)
+            values = np.ascontiguousarray(np.array(rows, np.float64).T)
+        except (TypeError, ValueError, OverflowError):
+            values = np.full((len(own), len(rows)), np.nan)
+        missing = np.zeros(values.shape, bool)
+        # numpy takes nulls for NaN and gives up at the first text: look at such columns one by one.
+        for place in np.flatnonzero(np.isnan(values).any(axis=1)):
+            column = [row[place] for row in rows]
+            read = [_number(value) for value in column]
+            missing[place] = [value is None for value in read]
+            values[place] = [np.nan if value is None else value for value in read]
+            given = sum(value is not None for value in column)
+            self._note(own[place], given, given - sum(value is not None for value in read))
+        return values, missing
+
+    def _note(self, source: str, given: int, bad: int) -> None:
+        name = placed_name(self.compartment, source.removeprefix(f"{self.compartment}_"))
         if given and bad == given:
             self.faults.text_columns.add(name)
         elif bad:
             self.faults.not_numbers[name] += bad
-        return pl.Series(name, read, dtype=pl.Float64).cast(dtype)
 
 
 def compartment_tables(tables: Mapping[str, list[str]]) -> dict[str, str]:
@@ -197,6 +215,16 @@ def _number(value: object) -> float | None:
         return None if value is None else float(str(value))
     except ValueError:
         return None
+
+
+def _floats(values: np.ndarray, missing: np.ndarray) -> pa.Array:
+    with np.errstate(over="ignore"):
+        return pa.array(values.astype(np.float32), mask=missing)
+
+
+def _wholes(values: np.ndarray, missing: np.ndarray) -> pa.Array:
+    numbers = pl.Series(np.where(missing, np.nan, values), nan_to_null=True)
+    return numbers.cast(pl.Int64, strict=False).to_arrow()
 
 
 def _quoted(name: str) -> str:
