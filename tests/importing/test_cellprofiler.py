@@ -265,7 +265,7 @@ def test_streaming_in_small_blocks_joins_as_a_plain_join_does(
     got = [
         (r["image"], r["Metadata_ObjectNumber"], r["Nuclei_V"])
         for f in frames
-        for r in f.to_pylist()
+        for r in f.table().to_pylist()
     ]
     value = {(image, number): v for image, number, v in nuclei}
     assert got == [(image, own, value[image, parent]) for image, own, parent in cells]

@@ -31,7 +31,12 @@ class PlateOfCells:
     faults: list[Problem] = field(default_factory=list)
 
     def rows(
-        self, problems: list[Problem], unmatched: Unmatched = "report", *, in_order: bool = False
+        self,
+        problems: list[Problem],
+        unmatched: Unmatched = "report",
+        batch: str | None = None,
+        *,
+        in_order: bool = False,
     ) -> Iterator[pa.Table]:
         """Tables of cells in source order, in bounded memory; faults met are added to `problems`.
 
@@ -45,20 +50,20 @@ class PlateOfCells:
             seen: set[int] = set()
             wells = dict(images.select(IMAGE, "well").iter_rows())
             sites = dict(images.select(IMAGE, "site").iter_rows())
-            for table in joined_cells(
+            for cells in joined_cells(
                 export.tables, set(wells), report, unmatched, in_order=in_order
             ):
-                image = pl.Series(pl.from_arrow(table.column(IMAGE)))
-                seen.update(image.unique())
-                places = pl.DataFrame(
-                    {
-                        "Metadata_Well": image.replace_strict(wells, return_dtype=pl.String),
-                        "Metadata_Site": image.replace_strict(sites, return_dtype=pl.Int32),
-                        "Metadata_ImageNumber": image,
-                        SOURCE: pl.repeat(str(export.origin), len(image), eager=True),
-                    }
+                image = pl.col(IMAGE)
+                seen.update(cells.keys[IMAGE].unique())
+                keys = cells.keys.select(
+                    image.replace_strict(wells, return_dtype=pl.String).alias("Metadata_Well"),
+                    image.replace_strict(sites, return_dtype=pl.Int32).alias("Metadata_Site"),
+                    image.alias("Metadata_ImageNumber"),
+                    pl.lit(str(export.origin)).alias(SOURCE),
+                    pl.lit(batch, pl.String).alias("Metadata_Batch"),
+                    pl.exclude(IMAGE),
                 )
-                yield beside(places.to_arrow(), table.drop_columns(IMAGE))
+                yield beside(keys.to_arrow(), cells.values)
             others = set(export.images[IMAGE]) - set(wells)
             problems += join_problems(export, images, others, report, seen)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
-import pyarrow as pa
 
 from phenolake.errors import ImportSourceError
 from phenolake.importing.keyed_rows import (
@@ -28,6 +27,9 @@ from phenolake.importing.object_tables import ObjectTable
 LEADING = ("Cells", "Nuclei")
 
 Unmatched = Literal["report", "keep"]
+
+#: Name of an object's number in the lake.
+OBJECT_NUMBER = "Metadata_ObjectNumber"
 
 _LINK, _ROW = "_link", "_row"
 
@@ -59,8 +61,8 @@ def joined_cells(
     unmatched: Unmatched = "report",
     *,
     in_order: bool = False,
-) -> Iterator[pa.Table]:
-    """Tables with `image`, Metadata_ObjectNumber and the columns of every compartment.
+) -> Iterator[KeyedRows]:
+    """Rows with `image`, Metadata_ObjectNumber and the columns of every compartment.
 
     A cell without a nucleus keeps its row, with nulls. Objects without a cell are reported; with
     `unmatched="keep"` they get rows numbered after the cells of their image. Rows of images that
@@ -181,60 +183,56 @@ def _listed(
 
 def _joined(
     leader: str, parts: Mapping[str, KeyedRows | None], report: JoinReport, unmatched: Unmatched
-) -> pa.Table | None:
+) -> KeyedRows | None:
     """One row per object of the leading compartment, and kept nuclei after them."""
     cells = parts[leader]
+    keys = cells.keys if cells is not None else None
+    values = [cells.values] if cells is not None else []
     kept = None
     for name, part in parts.items():
         if name == leader or part is None:
             continue
-        if cells is None:
-            strangers = part
-        else:
-            cells, strangers = _attached(cells, part, leader, name, report)
+        strangers = part
+        if keys is not None:
+            own, strangers = _attached(keys, part, leader, name, report)
+            keys = keys.hstack(_own_names(own, name).keys.drop(IMAGE, OBJECT))
+            values.append(own.values)
         if strangers.height:
             _note(report.without_cell, name, strangers.keys)
             if unmatched == "keep" and name == "Nuclei":
                 kept = _own_names(strangers, name)
-    if cells is not None:
-        cells = _own_names(cells, leader)
-    if kept is not None:
-        cells = kept if cells is None else _with_extra(cells, kept)
-    if cells is None:
-        return None
-    return cells.with_keys(cells.keys.rename({OBJECT: "Metadata_ObjectNumber"})).table()
+    rows = kept
+    if keys is not None:
+        # The wide columns are put side by side once.
+        rows = _own_names(KeyedRows(keys, beside(*values)), leader)
+        rows = rows if kept is None else _with_extra(rows, kept)
+    return None if rows is None else rows.with_keys(rows.keys.rename({OBJECT: OBJECT_NUMBER}))
 
 
 def _attached(
-    cells: KeyedRows, part: KeyedRows, leader: str, name: str, report: JoinReport
+    cells: pl.DataFrame, part: KeyedRows, leader: str, name: str, report: JoinReport
 ) -> tuple[KeyedRows, KeyedRows]:
-    """Cells with the part's columns beside them, and the part's objects that no cell claims."""
+    """The part's rows in the order of the cells, and its objects that no cell claims."""
     to_part, to_cell = parent_column(name), parent_column(leader)
     left, right = OBJECT, OBJECT
-    if to_part in cells.keys.columns:
+    if to_part in cells.columns:
         left = to_part
     elif to_cell in part.keys.columns:
         right = to_cell
     on = [IMAGE, _LINK]
-    linked = cells.keys.select(IMAGE, pl.col(left).alias(_LINK))
+    linked = cells.select(IMAGE, pl.col(left).alias(_LINK))
     link = part.keys.select(IMAGE, pl.col(right).alias(_LINK))
     if linked.equals(link):
-        return _with_columns(cells, _own_names(part, name)), part.slice(0, 0)
+        return part, part.slice(0, 0)
     link = link.with_row_index(_ROW)
     one = link.unique(on, keep="first", maintain_order=True)
     if one.height < link.height:
         report.doubled[name] = report.doubled.get(name, 0) + link.height - one.height
     row = linked.join(one, on=on, how="left", maintain_order="left")[_ROW]
     if row.null_count():
-        _note(report.without_part, name, cells.keys.filter(row.is_null()))
+        _note(report.without_part, name, cells.filter(row.is_null()))
     strangers = link.join(linked, on=on, how="anti", maintain_order="left")[_ROW]
-    return _with_columns(cells, _own_names(part.take(row), name)), part.take(strangers)
-
-
-def _with_columns(cells: KeyedRows, part: KeyedRows) -> KeyedRows:
-    """Cells with the other columns of a part whose rows are theirs."""
-    links = part.keys.drop(IMAGE, OBJECT)
-    return KeyedRows(cells.keys.hstack(links), beside(cells.values, part.values))
+    return part.take(row), part.take(strangers)
 
 
 def _with_extra(cells: KeyedRows, extra: KeyedRows) -> KeyedRows:

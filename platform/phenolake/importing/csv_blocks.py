@@ -21,7 +21,7 @@ import pyarrow.csv as arrow_csv
 
 from phenolake.errors import ImportSourceError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 16 << 20
 _LONGEST_LINE = 16 << 20
 _AHEAD = 2
 

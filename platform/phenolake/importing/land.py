@@ -139,13 +139,14 @@ class _Writer:
 
     def _cells(self, plate: PlateOfCells, kind: str) -> Imported:
         problems = list(plate.faults)
+        chosen = (self.options.unmatched, self.options.batch)
         try:
-            rows = plate.rows(problems, self.options.unmatched)
-            commit = self._write(SINGLE_CELL_FEATURES, plate.plate, self._batched(rows), kind)
+            rows = plate.rows(problems, *chosen)
+            commit = self._write(SINGLE_CELL_FEATURES, plate.plate, rows, kind)
         except OutOfOrderError:
             problems[:] = plate.faults
-            rows = plate.rows(problems, self.options.unmatched, in_order=True)
-            commit = self._write(SINGLE_CELL_FEATURES, plate.plate, self._batched(rows), kind)
+            rows = plate.rows(problems, *chosen, in_order=True)
+            commit = self._write(SINGLE_CELL_FEATURES, plate.plate, rows, kind)
         return self._done(commit, plate.plate, kind, self.source, problems)
 
     def _masks(self, plate: Any) -> Imported:
@@ -172,11 +173,6 @@ class _Writer:
             )
             commit = self._write(PLATE_MAP, plate.plate, wells, "profiles", plate.source)
             yield self._done(commit, plate.plate, "profiles", plate.source, [])
-
-    def _batched(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        batch = pa.scalar(self.options.batch, pa.string())
-        for table in tables:
-            yield table.append_column("Metadata_Batch", pa.repeat(batch, table.num_rows))
 
     def _write(
         self, table: Table, plate: str, rows: Any, kind: str, source: Path | None = None
