@@ -76,25 +76,27 @@ class Compartment:
     image: Image
 
     @cached_property
-    def _raw(self) -> NDArray[np.generic]:
-        """Pixels as acquired, shape (channels, pixels)."""
-        count = self.image.pixels.shape[0]
-        return np.take(self.image.pixels.reshape(count, -1), self.objects.places, axis=1)
-
-    @cached_property
     def values(self) -> NDArray[np.float64]:
         """Scaled intensities, shape (channels, pixels)."""
-        return np.divide(self._raw, self.image.scale, dtype=np.float64)
+        from phenolake.features.kernels.pixels import gather
+
+        image = self.image
+        out = np.empty((image.pixels.shape[0], self.objects.rows.size))
+        gather(image.pixels, self.objects.rows, self.objects.cols, image.scale, out)
+        return out
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        from phenolake.features.kernels.sorting import sort_objects
+        from phenolake.features.kernels.sorting import sort_doubles, sort_objects
 
         ordered = np.empty_like(self.values)
         ranks = np.empty(self.values.shape, np.int32)
-        scale = self.image.scale if self._raw.dtype.kind == "u" else 0.0
-        for c, codes in enumerate(_unsigned_codes(self._raw)):
-            ordered[c], ranks[c] = sort_objects(codes, self.values[c], self.objects.starts, scale)
+        dtype, starts = self.image.pixels.dtype, self.objects.starts
+        if dtype.itemsize > 4:
+            sort_doubles(self.values, starts, ordered, ranks)
+        else:
+            scale = 0.0 if dtype.kind == "f" else self.image.scale
+            sort_objects(self.values, starts, scale, ordered, ranks)
         return ordered, ranks
 
     @property
@@ -116,7 +118,7 @@ class Compartment:
 
     def forget_pixels(self) -> None:
         """Drop what is as large as the pixel lists; it is worked out again if asked for."""
-        for name in ("_raw", "values", "_sorted"):
+        for name in ("values", "_sorted"):
             self.__dict__.pop(name, None)
         for name in ("places", "flags", "inner_edge", "distances"):
             self.objects.__dict__.pop(name, None)
@@ -161,17 +163,3 @@ class Field:
             np.concatenate([part.objects.numbers for part in compartments.values()])
         )
         return cls(image, compartments, numbers)
-
-
-def _unsigned_codes(raw: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
-    """Unsigned integers in the order of the values."""
-    if raw.dtype.kind == "u":
-        return raw  # type: ignore[return-value]
-    # Bits of a float sort as an unsigned number once negatives are flipped; + 0.0 joins both zeros.
-    codes: NDArray[np.unsignedinteger]
-    if raw.dtype.kind == "f" and raw.dtype.itemsize <= 4:
-        codes = (raw.astype(np.float32) + np.float32(0)).view(np.uint32)
-    else:
-        codes = (raw.astype(np.float64) + 0.0).view(np.uint64)
-    sign = codes.dtype.type(1 << (8 * codes.itemsize - 1))
-    return np.where(codes & sign, ~codes, codes | sign)

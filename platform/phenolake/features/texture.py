@@ -34,8 +34,8 @@ _MEASURES = (
     "InfoMeas2",
 )
 
-#: First and second pixel of each pair by direction, and where the pairs of each object begin.
-PixelPairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]
+#: Places of the pixels in the crops of their objects, and by object the steps of each direction.
+Crops = tuple[NDArray[np.int32], NDArray[np.int64]]
 
 
 def names(
@@ -75,32 +75,30 @@ def measure(compartment: Compartment, scales: Sequence[int] = SCALES) -> NDArray
     ----------
     Haralick, Shanmugam and Dinstein (1973), IEEE Trans. Systems, Man, Cybernetics 3, 610-621.
     """
-    from phenolake.features.kernels.texture import pixel_pairs
+    from phenolake.features.kernels.texture import crop_places
 
     objects = compartment.objects
 
-    def pairs(scale: int) -> PixelPairs:
-        return pixel_pairs(
-            objects.labels, objects.starts, objects.rows, objects.cols, _DIRECTIONS * scale
+    def crops(scale: int) -> Crops:
+        return crop_places(
+            objects.starts, objects.rows, objects.cols, objects.boxes, scale, _DIRECTIONS * scale
         )
 
-    return haralick_features(compartment, scales, pairs)
+    return haralick_features(compartment, scales, crops)
 
 
 def haralick_features(
-    compartment: Compartment,
-    scales: Sequence[int],
-    pairs: Callable[[int], PixelPairs],
+    compartment: Compartment, scales: Sequence[int], crops: Callable[[int], Crops]
 ) -> NDArray[np.float64]:
-    """Haralick features at each scale of the pairs of pixels that `pairs` lists for it."""
+    """Haralick features at each scale; `crops` places the pixels for it."""
     from phenolake.features.kernels.texture import grey_levels, haralick
 
     objects = compartment.objects
     levels = grey_levels(compartment.values, _LEVELS - 1)
-    counts = np.arange(4096, dtype=np.float64)
+    counts = np.arange(2 * objects.areas.max(initial=0) + 1)
     entropy_terms = counts * np.log2(np.maximum(counts, 1.0))
     blocks = [
-        haralick(levels, objects.starts, *pairs(scale), entropy_terms).reshape(objects.count, -1)
+        haralick(levels, objects.starts, *crops(scale), entropy_terms).reshape(objects.count, -1)
         for scale in scales
     ]
     return np.concatenate(blocks, axis=1)

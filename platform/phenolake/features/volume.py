@@ -161,17 +161,18 @@ def _location(part: _Part, scales: Sequence[int]) -> _Measured:
 
 
 def _texture(part: _Part, scales: Sequence[int]) -> _Measured:
-    from phenolake.features.kernels.volume import voxel_pairs
+    from phenolake.features.kernels.volume import crop_places
 
     def values() -> NDArray[np.float64]:
         objects = part.objects
 
-        def pairs(scale: int) -> texture.PixelPairs:
-            return voxel_pairs(
-                objects.labels, objects.listed.starts, objects.coordinates, _DIRECTIONS * scale
-            )
+        def crops(scale: int) -> texture.Crops:
+            return crop_places(
+                objects.listed.starts, objects.coordinates, objects.boxes, scale,
+                _DIRECTIONS * scale,
+            )  # fmt: skip
 
-        return texture.haralick_features(part.pixels, scales, pairs)
+        return texture.haralick_features(part.pixels, scales, crops)
 
     directions = len(_DIRECTIONS)
     return texture.names(part.name, part.image.channels, scales, directions), values

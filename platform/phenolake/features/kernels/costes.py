@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolake.features.kernels.compiler import kernel
+from phenolake.features.kernels.compiler import kernel, summing_kernel
 
 _MOST_STEPS = 256
-#: Pixels, their sums of x, y and x * y, an x and a y among them, and whether x and y differ.
-Summary = tuple[int, float, float, float, float, float, bool, bool]
+Pixels = NDArray[np.float64]
 
 
 @kernel
@@ -26,67 +25,61 @@ def costes(
     """
     channels = values.shape[0]
     count = starts.shape[0] - 1
-    largest = 0
-    for k in range(count):
-        largest = max(largest, starts[k + 1] - starts[k])
-    pixels = np.arange(largest)
-    open_pixels = np.empty(largest, np.int64)
     out = np.full((count, channels * (channels - 1) // 2, 2), np.nan)
-    shifted = np.empty((channels, largest))
     highest = np.empty(channels)
     lowest = np.empty(channels)
     for k in range(count):
-        size = starts[k + 1] - starts[k]
-        here = values[:, starts[k] : starts[k + 1]]
         for c in range(channels):
-            lowest[c], highest[c] = here[c].min(), here[c].max()
-            # Differences to the mean keep the sums of products exact enough for their sign.
-            for p in range(size):
-                shifted[c, p] = here[c, p] - centres[k, c]
+            lowest[c], highest[c] = _range(values[c, starts[k] : starts[k + 1]])
         pair = 0
         for i in range(channels):
             for j in range(i + 1, channels):
                 if min(lowest[i], lowest[j]) >= 0.0 and max(highest[i], highest[j]) <= 1.0:
-                    x, y = here[i], here[j]
-                    dx, dy = shifted[i, :size], shifted[j, :size]
-                    slope, offset = _regression(x, y, dx, dy, centres[k, i], centres[k, j])
+                    x = values[i, starts[k] : starts[k + 1]]
+                    y = values[j, starts[k] : starts[k + 1]]
+                    means = centres[k, i], centres[k, j]
+                    dark = lowest[i] == 0.0 and lowest[j] == 0.0
+                    slope, offset = _regression(x, y, means, dark)
                     if not np.isnan(slope):
                         step = _threshold_step(
-                            x, y, dx, dy, highest[i], highest[j], slope, offset, steps,
-                            pixels[:size], open_pixels,
-                        )  # fmt: skip
+                            x, y, means, highest[i], highest[j], slope, offset, steps
+                        )
                         if not np.isnan(step):
                             limit = (step - 1) / steps
-                            _fractions(x, y, limit, slope * limit + offset, out[k, pair])
+                            _fractions(x, y, means, limit, slope * limit + offset, out[k, pair])
                 pair += 1
     return out
 
 
+@summing_kernel
+def _range(values: Pixels) -> tuple[float, float]:
+    low, high = values[0], values[0]
+    for p in range(values.shape[0]):
+        low, high = min(low, values[p]), max(high, values[p])
+    return low, high
+
+
 @kernel
 def _regression(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    dx: NDArray[np.float64],
-    dy: NDArray[np.float64],
-    mean_x: float,
-    mean_y: float,
+    x: Pixels, y: Pixels, means: tuple[float, float], dark: bool
 ) -> tuple[float, float]:
-    """Slope and offset of the orthogonal regression of y on x where either is above 0, or NaN."""
-    size, differ_x, differ_y, first = 0, False, False, -1
-    sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
-    for p in range(x.shape[0]):
-        if x[p] > 0.0 or y[p] > 0.0:
-            if first < 0:
-                first = p
-            differ_x |= x[p] != x[first]
-            differ_y |= y[p] != y[first]
-            size += 1
-            sx += dx[p]
-            sy += dy[p]
-            sxx += dx[p] * dx[p]
-            syy += dy[p] * dy[p]
-            sxy += dx[p] * dy[p]
-    if size < 3 or not differ_x or not differ_y:
+    """Slope and offset of the orthogonal regression of y on x where either is above 0, or NaN.
+
+    `dark` says that both channels have pixels of 0.
+    """
+    size = x.shape[0]
+    mean_x, mean_y = means
+    sx, sy, sxx, syy, sxy = _sums(x, y, mean_x, mean_y)
+    if dark:
+        # Pixels dark in both all have the same differences.
+        both = _dark_in_both(x, y)
+        size -= both
+        sx += both * mean_x
+        sy += both * mean_y
+        sxx -= both * mean_x * mean_x
+        syy -= both * mean_y * mean_y
+        sxy -= both * mean_x * mean_y
+    if size < 3 or not _differ_where_bright(x, y):
         return np.nan, np.nan
     var_x = (sxx - sx * sx / size) / (size - 1)
     var_y = (syy - sy * sy / size) / (size - 1)
@@ -98,61 +91,73 @@ def _regression(
     return slope, mean_y + sy / size - slope * (mean_x + sx / size)
 
 
+@summing_kernel
+def _sums(
+    x: Pixels, y: Pixels, mean_x: float, mean_y: float
+) -> tuple[float, float, float, float, float]:
+    sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+    for p in range(x.shape[0]):
+        a, b = x[p] - mean_x, y[p] - mean_y
+        sx += a
+        sy += b
+        sxx += a * a
+        syy += b * b
+        sxy += a * b
+    return sx, sy, sxx, syy, sxy
+
+
+@kernel
+def _dark_in_both(x: Pixels, y: Pixels) -> int:
+    both = 0
+    for p in range(x.shape[0]):
+        both += (x[p] == 0.0) & (y[p] == 0.0)
+    return both
+
+
+@kernel
+def _differ_where_bright(x: Pixels, y: Pixels) -> bool:
+    """Whether both channels vary over the pixels where either is above 0."""
+    first, differ_x, differ_y = -1, False, False
+    for p in range(x.shape[0]):
+        if x[p] > 0.0 or y[p] > 0.0:
+            if first < 0:
+                first = p
+            differ_x |= x[p] != x[first]
+            differ_y |= y[p] != y[first]
+            if differ_x and differ_y:
+                return True
+    return False
+
+
 @kernel
 def _threshold_step(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    dx: NDArray[np.float64],
-    dy: NDArray[np.float64],
+    x: Pixels,
+    y: Pixels,
+    means: tuple[float, float],
     top_x: float,
     top_y: float,
     slope: float,
     offset: float,
     steps: int,
-    pixels: NDArray[np.int64],
-    open_pixels: NDArray[np.int64],
 ) -> float:
     """The lowest step tried below which the pixels do not correlate negatively, NaN if none.
 
-    CellProfiler's `Faster` search: a step five sixths up a shrinking window. With a rising line a
-    pixel is below from some step on: those whose side is settled for the rest of the window are
-    summed once, and only `open_pixels` are looked at again.
+    CellProfiler's `Faster` search: a step five sixths up a shrinking window.
     """
-    nothing = (0, 0.0, 0.0, 0.0, 0.0, 0.0, False, False)
-    overall = _covariance(_below(x, y, dx, dy, np.inf, np.inf, pixels, nothing))
-    settled, opened, inside = nothing, -1, 0
-    settled_from, settled_to = 0.0, 0.0
+    overall = _covariance(x, y, means, np.inf, np.inf)
     left, right = 1.0, np.float64(steps)
     middle, before, found = (right - left) // 1.2 + left, 0.0, np.nan
     for _ in range(_MOST_STEPS):
         limit_x = middle / steps
         limit_y = slope * limit_x + offset
-        if limit_x > top_x or limit_y > top_y:
-            covariance = overall
-        elif slope < 0.0:
-            covariance = _covariance(_below(x, y, dx, dy, limit_x, limit_y, pixels, nothing))
-        else:
-            if opened < 0 or middle < settled_from or middle > settled_to:
-                settled, settled_from, settled_to = nothing, left, right
-                opened = pixels.shape[0]
-                open_pixels[:opened] = pixels
-            below = _below(x, y, dx, dy, limit_x, limit_y, open_pixels[:opened], settled)
-            covariance = _covariance(below)
-            inside = below[0] - settled[0]
+        covariance = overall
+        if limit_x <= top_x and limit_y <= top_y:
+            covariance = _covariance(x, y, means, limit_x, limit_y)
         if covariance >= 0.0:
             right = middle + 1
             found = middle
-            decided = opened - inside
         else:  # negative, or undefined: too few or constant pixels below
             left = middle - 1
-            decided = inside
-        # Sorting pixels out costs more than it saves unless it rids of a good part of them.
-        if opened > 0 and 4 * decided > opened:
-            settled_from, settled_to = max(settled_from, left), min(settled_to, right)
-            low, high = settled_from / steps, settled_to / steps
-            low_y, high_y = slope * low + offset, slope * high + offset
-            settled = _below(x, y, dx, dy, low, low_y, open_pixels[:opened], settled)
-            opened = _between(x, y, low, low_y, high, high_y, open_pixels, opened)
         before = middle
         middle = (right - left) // (1.2 if right - left > 6 else 2.0) + left
         if middle == before:
@@ -161,64 +166,63 @@ def _threshold_step(
 
 
 @kernel
+def _covariance(
+    x: Pixels, y: Pixels, means: tuple[float, float], limit_x: float, limit_y: float
+) -> float:
+    """Sum of products of deviations of the pixels with x or y below its limit.
+
+    NaN with under three such pixels or a channel constant over them.
+    """
+    size, sx, sy, sxy = _below(x, y, means[0], means[1], limit_x, limit_y)
+    if size < 3:
+        return np.nan
+    expected = sx * sy / size
+    # Without variation the difference is rounding: look closer only where it is that small.
+    close = abs(sxy - expected) <= 1e-12 * (abs(sxy) + abs(expected))
+    if close and not _differ_below(x, y, limit_x, limit_y):
+        return np.nan
+    return sxy - expected
+
+
+@summing_kernel
 def _below(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    dx: NDArray[np.float64],
-    dy: NDArray[np.float64],
-    limit_x: float,
-    limit_y: float,
-    pixels: NDArray[np.int64],
-    others: Summary,
-) -> Summary:
-    """Summary of the listed pixels with x or y below its limit, together with others."""
-    size, sx, sy, sxy, some_x, some_y, differ_x, differ_y = others
-    for p in pixels:
+    x: Pixels, y: Pixels, mean_x: float, mean_y: float, limit_x: float, limit_y: float
+) -> tuple[int, float, float, float]:
+    """How many pixels have x or y below its limit, and the sums of their x, y and x * y.
+
+    Differences to the mean keep the sum of products exact enough for its sign.
+    """
+    size, sx, sy, sxy = 0, 0.0, 0.0, 0.0
+    for p in range(x.shape[0]):
+        inside = (x[p] < limit_x) | (y[p] < limit_y)
+        size += inside
+        a, b = x[p] - mean_x, y[p] - mean_y
+        a = a if inside else 0.0
+        b = b if inside else 0.0
+        sx += a
+        sy += b
+        sxy += a * b
+    return size, sx, sy, sxy
+
+
+@kernel
+def _differ_below(x: Pixels, y: Pixels, limit_x: float, limit_y: float) -> bool:
+    """Whether both channels vary over the pixels with x or y below its limit."""
+    first, differ_x, differ_y = -1, False, False
+    for p in range(x.shape[0]):
         if x[p] < limit_x or y[p] < limit_y:
-            if size == 0:
-                some_x, some_y = x[p], y[p]
-            differ_x |= x[p] != some_x
-            differ_y |= y[p] != some_y
-            size += 1
-            sx += dx[p]
-            sy += dy[p]
-            sxy += dx[p] * dy[p]
-    return size, sx, sy, sxy, some_x, some_y, differ_x, differ_y
-
-
-@kernel
-def _between(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    low_x: float,
-    low_y: float,
-    high_x: float,
-    high_y: float,
-    pixels: NDArray[np.int64],
-    size: int,
-) -> int:
-    """Keep the listed pixels below the higher but not the lower threshold; returns how many."""
-    kept = 0
-    for i in range(size):
-        p = pixels[i]
-        below_low = x[p] < low_x or y[p] < low_y
-        below_high = x[p] < high_x or y[p] < high_y
-        pixels[kept] = p
-        kept += below_high and not below_low
-    return kept
-
-
-@kernel
-def _covariance(summary: Summary) -> float:
-    """Sum of products of deviations; NaN with under three pixels or a constant channel."""
-    size, sx, sy, sxy, _, _, differ_x, differ_y = summary
-    return sxy - sx * sy / size if size >= 3 and differ_x and differ_y else np.nan
+            if first < 0:
+                first = p
+            differ_x |= x[p] != x[first]
+            differ_y |= y[p] != y[first]
+    return differ_x and differ_y
 
 
 @kernel
 def _fractions(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    x: Pixels,
+    y: Pixels,
+    means: tuple[float, float],
     limit_x: float,
     limit_y: float,
     out: NDArray[np.float64],
@@ -227,23 +231,24 @@ def _fractions(
 
     Undefined without intensity above a limit, or with fewer than three or constant pixels below.
     """
-    together_x, together_y, above_x, above_y = 0.0, 0.0, 0.0, 0.0
-    size, some_x, some_y, differ_x, differ_y = 0, 0.0, 0.0, False, False
-    for p in range(x.shape[0]):
-        a, b = x[p], y[p]
-        if a < limit_x or b < limit_y:
-            if size == 0:
-                some_x, some_y = a, b
-            differ_x |= a != some_x
-            differ_y |= b != some_y
-            size += 1
-        elif a > limit_x and b > limit_y:
-            together_x += a
-            together_y += b
-        if a >= limit_x:
-            above_x += a
-        if b >= limit_y:
-            above_y += b
-    if size >= 3 and differ_x and differ_y and above_x > 0.0 and above_y > 0.0:
+    if np.isnan(_covariance(x, y, means, limit_x, limit_y)):
+        return
+    together_x, together_y, above_x, above_y = _above(x, y, limit_x, limit_y)
+    if above_x > 0.0 and above_y > 0.0:
         out[0] = together_x / above_x
         out[1] = together_y / above_y
+
+
+@summing_kernel
+def _above(
+    x: Pixels, y: Pixels, limit_x: float, limit_y: float
+) -> tuple[float, float, float, float]:
+    """Sums of x and y where both are above their limits, and where each reaches its own."""
+    together_x, together_y, above_x, above_y = 0.0, 0.0, 0.0, 0.0
+    for p in range(x.shape[0]):
+        both = (x[p] > limit_x) & (y[p] > limit_y)
+        together_x += x[p] if both else 0.0
+        together_y += y[p] if both else 0.0
+        above_x += x[p] if x[p] >= limit_x else 0.0
+        above_y += y[p] if y[p] >= limit_y else 0.0
+    return together_x, together_y, above_x, above_y

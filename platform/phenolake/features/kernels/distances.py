@@ -9,6 +9,7 @@ from phenolake.features.kernels.compiler import kernel
 
 #: Farther than any pixel; its square and twice that fit 32 bits.
 _FAR = np.int32(30_000)
+_DIAGONAL = np.sqrt(2.0)
 
 
 @kernel
@@ -31,36 +32,14 @@ def distance_to_edge(
     along_row = np.empty((height, width), np.int32)
     squares = np.empty((height, width), np.int32)
     for y in range(height):
-        run = _FAR
-        for x in range(width):
-            if x > 0 and labels[y, x] != labels[y, x - 1]:
-                run = np.int32(0)
-            run = min(np.int32(run + 1), _FAR)
-            along_row[y, x] = run
-        run = _FAR
-        for x in range(width - 1, -1, -1):
-            if x < width - 1 and labels[y, x] != labels[y, x + 1]:
-                run = np.int32(0)
-            run = min(np.int32(run + 1), _FAR)
-            nearest = min(along_row[y, x], run)
-            # Background plays no part; 0 keeps it from asking for more steps below.
-            along_row[y, x] = nearest * nearest if labels[y, x] > 0 else 0
-    run_of = np.full(width, _FAR, np.int32)
+        _squares_along_row(labels[y], along_row[y])
+    since = np.full(width, _FAR, np.int32)
     for y in range(height):
-        for x in range(width):
-            if y > 0 and labels[y, x] != labels[y - 1, x]:
-                run_of[x] = 0
-            run_of[x] = min(np.int32(run_of[x] + 1), _FAR)
-            squares[y, x] = min(along_row[y, x], np.int32(run_of[x] * run_of[x]))
-    run_of[:] = _FAR
+        _step_down(labels[y], labels[max(y - 1, 0)], since, along_row[y], squares[y])
+    since[:] = _FAR
     for y in range(height - 1, -1, -1):
-        for x in range(width):
-            if y < height - 1 and labels[y, x] != labels[y + 1, x]:
-                run_of[x] = 0
-            run_of[x] = min(np.int32(run_of[x] + 1), _FAR)
-            squares[y, x] = min(squares[y, x], np.int32(run_of[x] * run_of[x]))
-    for y in range(height):
-        _lower(squares[y], along_row, y)
+        _step_down(labels[y], labels[min(y + 1, height - 1)], since, squares[y], squares[y])
+    _lower(squares, along_row)
 
     count = rows.shape[0]
     closed = np.empty(count)
@@ -75,24 +54,62 @@ def distance_to_edge(
 
 
 @kernel
-def _lower(best: NDArray[np.int32], along_row: NDArray[np.int32], y: int) -> None:
-    """Lower one row of squared distances by what the rows above and below offer."""
-    height, width = along_row.shape
-    reach = np.int32(0)
-    for x in range(width):
-        reach = max(reach, best[x])
-    for step in range(1, height):
-        square = np.int32(step * step)
-        if square >= reach:
-            break
-        if y - step >= 0:
-            above = along_row[y - step]
-            for x in range(width):
-                best[x] = min(best[x], np.int32(above[x] + square))
-        if y + step < height:
-            below = along_row[y + step]
-            for x in range(width):
-                best[x] = min(best[x], np.int32(below[x] + square))
+def _squares_along_row(labels: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    """Squared distance of each pixel to the ends of its object in the row; 0 in the background."""
+    width = labels.shape[0]
+    first = 0
+    while first < width:
+        label, last = labels[first], first + 1
+        while last < width and labels[last] == label:
+            last += 1
+        before = 1 if first > 0 else int(_FAR)
+        after = 1 if last < width else int(_FAR)
+        run = out[first:last]
+        size = last - first
+        for i in range(size):
+            nearest = min(min(i + before, size - 1 - i + after), int(_FAR))
+            # Background plays no part; 0 keeps it from asking for more steps later.
+            run[i] = nearest * nearest if label > 0 else 0
+        first = last
+
+
+@kernel
+def _step_down(
+    labels: NDArray[np.int32],
+    behind: NDArray[np.int32],
+    since: NDArray[np.int32],
+    before: NDArray[np.int32],
+    out: NDArray[np.int32],
+) -> None:
+    """Lower one row of squares by the distance to where the column's object began."""
+    for x in range(labels.shape[0]):
+        run = since[x] if labels[x] == behind[x] else np.int32(0)
+        run = min(np.int32(run + 1), _FAR)
+        since[x] = run
+        out[x] = min(before[x], np.int32(run * run))
+
+
+@kernel
+def _lower(squares: NDArray[np.int32], along_row: NDArray[np.int32]) -> None:
+    """Lower the squared distances of each row by what the rows above and below offer."""
+    height, width = squares.shape
+    for y in range(height):
+        best = squares[y, 0:width]
+        reach = np.int32(0)
+        for x in range(width):
+            reach = max(reach, best[x])
+        for step in range(1, height):
+            square = np.int32(step * step)
+            if square >= reach:
+                break
+            if y - step >= 0:
+                above = along_row[y - step, 0:width]
+                for x in range(width):
+                    best[x] = min(best[x], np.int32(above[x] + square))
+            if y + step < height:
+                below = along_row[y + step, 0:width]
+                for x in range(width):
+                    best[x] = min(best[x], np.int32(below[x] + square))
 
 
 @kernel
@@ -108,65 +125,112 @@ def distance_along_object(
     Steps of 1 to the sides and sqrt(2) along diagonals. `centres` are positions in the pixel list.
     Pixels the centre can't reach (other parts of a divided object) get -1.
     """
-    diagonal = np.sqrt(2.0)
     count = starts.shape[0] - 1
     out = np.empty(rows.shape[0])
-    largest = 0
+    largest, most = 0, 0
     for k in range(count):
         size = (boxes[k, 2] - boxes[k, 0] + 2) * (boxes[k, 3] - boxes[k, 1] + 2)
-        largest = max(largest, size)
-    # A frame of one pixel around each box spares the border tests; outside pixels stay at -1.
+        largest, most = max(largest, size), max(most, starts[k + 1] - starts[k])
+    # A frame of one pixel around each box spares the border tests.
     field = np.empty(largest)
+    places = np.empty(most + 1, np.int64)
+    run_starts = np.empty(most + 1, np.int64)
     for k in range(count):
-        height = boxes[k, 2] - boxes[k, 0] + 2
+        size = starts[k + 1] - starts[k]
         width = boxes[k, 3] - boxes[k, 1] + 2
-        field[: height * width] = -1.0
-        for p in range(starts[k], starts[k + 1]):
-            at = (rows[p] - boxes[k, 0] + 1) * width + cols[p] - boxes[k, 1] + 1
-            field[at] = np.inf
-        c = centres[k]
-        field[(rows[c] - boxes[k, 0] + 1) * width + cols[c] - boxes[k, 1] + 1] = 0.0
-        changed = True
-        forward = True
-        while changed:
-            changed = _sweep(field, height, width, diagonal, forward)
-            forward = not forward
-            changed = _sweep(field, height, width, diagonal, forward) or changed
-            forward = not forward
-        for p in range(starts[k], starts[k + 1]):
-            value = field[(rows[p] - boxes[k, 0] + 1) * width + cols[p] - boxes[k, 1] + 1]
-            out[p] = value if value < np.inf else -1.0
+        field[: width * (boxes[k, 2] - boxes[k, 0] + 2)] = np.inf
+        runs = 0
+        for i in range(size):
+            p = starts[k] + i
+            places[i] = (rows[p] - boxes[k, 0] + 1) * width + cols[p] - boxes[k, 1] + 1
+            if i == 0 or places[i] != places[i - 1] + 1:
+                run_starts[runs] = i
+                runs += 1
+        run_starts[runs] = size
+        centre = centres[k] - starts[k]
+        field[places[centre]] = 0.0
+        # The first pass goes down from the centre's row, the next up through all rows.
+        first = 0
+        while run_starts[first + 1] <= centre:
+            first += 1
+        row_start = places[centre] // width * width
+        while first > 0 and places[run_starts[first - 1]] >= row_start:
+            first -= 1
+        down = True
+        _pass_rows(field, places, run_starts, first, runs, width, down)
+        while True:
+            down = not down
+            _pass_rows(field, places, run_starts, 0, runs, width, down)
+            if not _can_shorten(field, places, run_starts, runs, width, not down):
+                break
+        for i in range(size):
+            value = field[places[i]]
+            out[starts[k] + i] = value if value < np.inf else -1.0
     return out
 
 
 @kernel
-def _sweep(
-    field: NDArray[np.float64], height: int, width: int, diagonal: float, forward: bool
+def _pass_rows(
+    field: NDArray[np.float64],
+    places: NDArray[np.int64],
+    run_starts: NDArray[np.int64],
+    first: int,
+    runs: int,
+    width: int,
+    down: bool,
+) -> None:
+    """Shorten the paths of each run of pixels by way of the row passed before, then along it."""
+    for i in range(first, runs):
+        run = i if down else runs - 1 - (i - first)
+        start = places[run_starts[run]]
+        size = run_starts[run + 1] - run_starts[run]
+        behind = start - width if down else start + width
+        here = field[start : start + size]
+        _shorten(here, field[behind - 1 : behind + size + 1])
+        best = np.inf
+        for x in range(size):
+            best = min(best + 1.0, here[x])
+            here[x] = best
+        best = np.inf
+        for x in range(size):
+            best = min(best + 1.0, here[size - 1 - x])
+            here[size - 1 - x] = best
+
+
+@kernel
+def _shorten(here: NDArray[np.float64], behind: NDArray[np.float64]) -> None:
+    """Paths that come from the row behind, which has a pixel more on both sides."""
+    straight, right = behind[1:], behind[2:]
+    for x in range(here.shape[0]):
+        aslant = min(behind[x], right[x]) + _DIAGONAL
+        here[x] = min(here[x], min(straight[x] + 1.0, aslant))
+
+
+@kernel
+def _can_shorten(
+    field: NDArray[np.float64],
+    places: NDArray[np.int64],
+    run_starts: NDArray[np.int64],
+    runs: int,
+    width: int,
+    down: bool,
 ) -> bool:
-    """One pass in row order (or back) that shortens paths through the four pixels passed before."""
-    changed = False
-    sign = 1 if forward else -1
-    for i in range(1, height - 1):
-        y = i if forward else height - 1 - i
-        for j in range(1, width - 1):
-            x = j if forward else width - 1 - j
-            at = y * width + x
-            value = field[at]
-            if value <= 0.0:
-                continue
-            best = value
-            before = field[at - sign]
-            if before >= 0.0 and before + 1.0 < best:
-                best = before + 1.0
-            above = at - sign * width
-            if field[above] >= 0.0 and field[above] + 1.0 < best:
-                best = field[above] + 1.0
-            if field[above - 1] >= 0.0 and field[above - 1] + diagonal < best:
-                best = field[above - 1] + diagonal
-            if field[above + 1] >= 0.0 and field[above + 1] + diagonal < best:
-                best = field[above + 1] + diagonal
-            # Two paths of one length differ by rounding; that is no reason for another round.
-            if best < value - 1e-9:
-                field[at] = best
-                changed = True
-    return changed
+    """Whether a pass in that direction would make any path shorter."""
+    for run in range(runs):
+        start = places[run_starts[run]]
+        size = run_starts[run + 1] - run_starts[run]
+        behind = start - width if down else start + width
+        if _longer(field[start : start + size], field[behind - 1 : behind + size + 1]):
+            return True
+    return False
+
+
+@kernel
+def _longer(here: NDArray[np.float64], behind: NDArray[np.float64]) -> bool:
+    straight, right = behind[1:], behind[2:]
+    longer = False
+    for x in range(here.shape[0]):
+        aslant = min(behind[x], right[x]) + _DIAGONAL
+        # Two paths of one length differ by rounding; that is no reason for another round.
+        longer |= here[x] > min(straight[x] + 1.0, aslant) + 1e-9
+    return longer

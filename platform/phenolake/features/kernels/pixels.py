@@ -113,3 +113,30 @@ def edge_flags(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
                     bits = DIFFERS_8
             flags[y, x] = bits
     return flags
+
+
+@kernel
+def gather(
+    image: NDArray[np.generic],
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+    scale: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Write the intensities of the listed pixels over the scale, shape (channels, pixels)."""
+    channels, pixels = out.shape
+    first = 0
+    while first < pixels:
+        # Neighbours along a row are read together.
+        row, col, last = rows[first], cols[first], first + 1
+        while last < pixels and rows[last] == row and cols[last] - col == last - first:
+            last += 1
+        for c in range(channels):
+            _divide(image[c, row, col : col + last - first], scale, out[c, first:last])
+        first = last
+
+
+@kernel
+def _divide(values: NDArray[np.generic], scale: float, out: NDArray[np.float64]) -> None:
+    for i in range(values.shape[0]):
+        out[i] = values[i] / scale

@@ -7,101 +7,124 @@ from numpy.typing import NDArray
 
 from phenolake.features.kernels.compiler import kernel
 
+_DIGIT_BITS = 11
+
 
 @kernel
 def sort_objects(
-    codes: NDArray[np.unsignedinteger],
     values: NDArray[np.float64],
     starts: NDArray[np.int64],
     scale: float,
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Values sorted within each object, and dense ranks, by unsigned codes in the values' order.
+    ordered: NDArray[np.float64],
+    ranks: NDArray[np.int32],
+) -> None:
+    """Write the values sorted within each object and their dense ranks, all (channels, pixels).
 
-    A rank counts the smaller distinct values of the object. Codes of a narrow range are counted,
-    others sorted by radix: both take time proportional to the pixels. Counting needs values that
-    are code / scale; a scale of 0 says that they are not.
+    A rank counts the smaller distinct values of the object. With a scale above 0 values times the
+    scale are whole numbers of at most 32 bits, with 0 values are float32. Sorted by radix over the
+    bits in which the object's values differ: time is proportional to the pixels.
     """
-    ordered = np.empty(codes.shape[0])
-    ranks = np.empty(codes.shape[0], np.int32)
+    channels = values.shape[0]
     largest = 0
     for k in range(starts.shape[0] - 1):
         largest = max(largest, starts[k + 1] - starts[k])
-    table = np.zeros(8 * largest + 1, np.int32)
-    order = np.empty(largest, np.int32)
-    spare = np.empty(largest, np.int32)
+    codes = np.empty(largest, np.uint32)
+    single = np.empty(largest, np.float32)
+    # A code above the place in the object that it came from.
+    keys = np.empty(largest, np.uint64)
+    spare = np.empty(largest, np.uint64)
+    bins = np.empty(1 << _DIGIT_BITS, np.int64)
+    half, low_half = np.uint64(32), np.uint64(0xFFFFFFFF)
+    for k in range(starts.shape[0] - 1):
+        first, size = starts[k], starts[k + 1] - starts[k]
+        for c in range(channels):
+            here = values[c, first : first + size]
+            lowest, highest = _codes(here, scale, single[:size], codes[:size])
+            for i in range(size):
+                keys[i] = (np.uint64(codes[i] - lowest) << half) | np.uint64(i)
+            bits = 0
+            while np.uint64(highest - lowest) >> np.uint64(bits):
+                bits += 1
+            passes = (bits + _DIGIT_BITS - 1) // _DIGIT_BITS
+            width = (bits + passes - 1) // max(passes, 1)
+            for i in range(passes):
+                _pass(keys[:size], spare[:size], 32 + i * width, bins[: 1 << width])
+                keys, spare = spare, keys
+            in_order = ordered[c, first : first + size]
+            of_pixel = ranks[c, first : first + size]
+            rank = np.int32(-1)
+            before = low_half
+            for i in range(size):
+                code, place = keys[i] >> half, keys[i] & low_half
+                rank += np.int32(code != before)
+                before = code
+                of_pixel[place] = rank
+                in_order[i] = here[place]
+
+
+@kernel
+def _codes(
+    values: NDArray[np.float64],
+    scale: float,
+    single: NDArray[np.float32],
+    codes: NDArray[np.uint32],
+) -> tuple[np.uint32, np.uint32]:
+    """Write unsigned integers in the order of the values; returns the lowest and the highest."""
+    if scale > 0.0:
+        for i in range(values.shape[0]):
+            codes[i] = np.uint32(np.int64(np.rint(values[i] * scale)) + (1 << 31))
+    else:
+        # Bits sort as an unsigned number once negatives are flipped; + 0.0 joins both zeros.
+        for i in range(values.shape[0]):
+            single[i] = np.float32(values[i] + 0.0)
+        bits = single.view(np.uint32)
+        sign = np.uint32(1 << 31)
+        for i in range(values.shape[0]):
+            codes[i] = ~bits[i] if bits[i] & sign else bits[i] | sign
+    lowest, highest = codes[0], codes[0]
+    for i in range(values.shape[0]):
+        lowest, highest = min(lowest, codes[i]), max(highest, codes[i])
+    return lowest, highest
+
+
+@kernel
+def _pass(
+    keys: NDArray[np.uint64], out: NDArray[np.uint64], shift: int, bins: NDArray[np.int64]
+) -> None:
+    """Sort the keys by one digit, equal ones in their order."""
+    mask = np.uint64(bins.shape[0] - 1)
+    by = np.uint64(shift)
+    bins[:] = 0
+    for i in range(keys.shape[0]):
+        bins[(keys[i] >> by) & mask] += 1
+    at = 0
+    for b in range(bins.shape[0]):
+        count = bins[b]
+        bins[b] = at
+        at += count
+    for i in range(keys.shape[0]):
+        b = (keys[i] >> by) & mask
+        out[np.uint64(bins[b])] = keys[i]
+        bins[b] += 1
+
+
+@kernel
+def sort_doubles(
+    values: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    ordered: NDArray[np.float64],
+    ranks: NDArray[np.int32],
+) -> None:
+    """The same of any values, by comparing them."""
     for k in range(starts.shape[0] - 1):
         first, last = starts[k], starts[k + 1]
-        low, high = np.min(codes[first:last]), np.max(codes[first:last])
-        if scale > 0.0 and high - low <= 8 * (last - first):
-            _count(codes, first, last, low, high, scale, table, ordered, ranks)
-        else:
-            _radix(codes, values, first, last, order, spare, ordered, ranks)
-    return ordered, ranks
-
-
-@kernel
-def _count(
-    codes: NDArray[np.unsignedinteger],
-    first: int,
-    last: int,
-    low: int,
-    high: int,
-    scale: float,
-    table: NDArray[np.int32],
-    ordered: NDArray[np.float64],
-    ranks: NDArray[np.int32],
-) -> None:
-    """Sort one object by counting its codes; `table` comes and goes as zeros."""
-    for p in range(first, last):
-        table[np.int64(codes[p] - low)] += 1
-    at, rank = first, 0
-    for code in range(np.int64(high - low) + 1):
-        count = table[code]
-        if count > 0:
-            table[code] = rank
-            rank += 1
-            value = np.float64(code + np.int64(low)) / scale
-            for _ in range(count):
-                ordered[at] = value
-                at += 1
-    for p in range(first, last):
-        ranks[p] = table[np.int64(codes[p] - low)]
-    table[: np.int64(high - low) + 1] = 0
-
-
-@kernel
-def _radix(
-    codes: NDArray[np.unsignedinteger],
-    values: NDArray[np.float64],
-    first: int,
-    last: int,
-    order: NDArray[np.int32],
-    spare: NDArray[np.int32],
-    ordered: NDArray[np.float64],
-    ranks: NDArray[np.int32],
-) -> None:
-    """Sort one object by its codes, eight bits a pass."""
-    size = last - first
-    bins = np.empty(257, np.int64)
-    for i in range(size):
-        order[i] = first + i
-    for shift in range(0, codes.itemsize * 8, 8):
-        bins[:] = 0
-        for p in range(first, last):
-            bins[((codes[p] >> shift) & 255) + 1] += 1
-        if bins[((codes[first] >> shift) & 255) + 1] == size:
-            continue
-        for b in range(256):
-            bins[b + 1] += bins[b]
-        for i in range(size):
-            b = (codes[order[i]] >> shift) & 255
-            spare[bins[b]] = order[i]
-            bins[b] += 1
-        order[:size] = spare[:size]
-    rank = 0
-    for i in range(size):
-        p = order[i]
-        if i > 0 and codes[p] != codes[order[i - 1]]:
-            rank += 1
-        ranks[p] = rank
-        ordered[first + i] = values[p]
+        for c in range(values.shape[0]):
+            here = values[c, first:last]
+            order = np.argsort(here)
+            rank = 0
+            for i in range(last - first):
+                place = order[i]
+                ordered[c, first + i] = here[place]
+                if i > 0 and here[place] != ordered[c, first + i - 1]:
+                    rank += 1
+                ranks[c, first + place] = rank

@@ -1,4 +1,4 @@
-"""Pairs of voxels."""
+"""Places of voxels in the crops of their objects."""
 
 from __future__ import annotations
 
@@ -9,34 +9,27 @@ from phenolake.features.kernels.compiler import kernel
 
 
 @kernel
-def voxel_pairs(
-    labels: NDArray[np.int32],
+def crop_places(
     starts: NDArray[np.int64],
     coordinates: NDArray[np.int64],
+    boxes: NDArray[np.int64],
+    scale: int,
     steps: NDArray[np.int64],
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """Pairs of listed voxels one step apart in the same object; as `texture.pixel_pairs`."""
-    depth, height, width = labels.shape
-    voxels = coordinates.shape[1]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Place of each voxel in its object's flattened crop, and the steps there, as `texture`'s.
+
+    The crop has `scale` columns and rows of nothing; `steps` are (z, y, x).
+    """
     count = starts.shape[0] - 1
-    place = np.empty((depth, height, width), np.int32)
-    for p in range(voxels):
-        place[coordinates[0, p], coordinates[1, p], coordinates[2, p]] = p
-    first = np.empty((steps.shape[0], voxels), np.int32)
-    second = np.empty((steps.shape[0], voxels), np.int32)
-    pair_starts = np.zeros((steps.shape[0], count + 1), np.int64)
-    for d in range(steps.shape[0]):
-        size = 0
-        for k in range(count):
-            for p in range(starts[k], starts[k + 1]):
-                z = coordinates[0, p] + steps[d, 0]
-                y = coordinates[1, p] + steps[d, 1]
-                x = coordinates[2, p] + steps[d, 2]
-                if z < 0 or y < 0 or x < 0 or z >= depth or y >= height or x >= width:
-                    continue
-                if labels[z, y, x] == k + 1:
-                    first[d, size] = p
-                    second[d, size] = place[z, y, x]
-                    size += 1
-            pair_starts[d, k + 1] = size
-    return first, second, pair_starts
+    places = np.empty(coordinates.shape[1], np.int32)
+    offsets = np.empty((count, steps.shape[0]), np.int64)
+    for k in range(count):
+        width = boxes[k, 5] - boxes[k, 2] + scale
+        plane = width * (boxes[k, 4] - boxes[k, 1] + scale)
+        for d in range(steps.shape[0]):
+            offsets[k, d] = steps[d, 0] * plane + steps[d, 1] * width + steps[d, 2]
+        for p in range(starts[k], starts[k + 1]):
+            z = coordinates[0, p] - boxes[k, 0]
+            y = coordinates[1, p] - boxes[k, 1]
+            places[p] = z * plane + y * width + coordinates[2, p] - boxes[k, 2]
+    return places, offsets
