@@ -9,6 +9,7 @@ from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
 from phenolake_assets.model_predictions import model_predictions
 from phenolake_assets.models import phenotype_forest, phenotype_network
+from phenolake_assets.objects import objects
 from phenolake_assets.partitions import plates, screens
 from phenolake_assets.profile_scores import batch_scores, profile_similarity, replicate_scores
 from phenolake_assets.raw_images import plate_map, raw_image_catalog
@@ -18,6 +19,7 @@ from phenolake_assets.screen_profiles import (
     feature_selection,
 )
 from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.segmentation_scores import segmentation_scores
 from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_assets.well_profiles import normalized_profiles, well_profiles
 
@@ -27,6 +29,7 @@ PLATE_ASSETS = [
     illumination_functions,
     image_quality,
     segmentation_masks,
+    objects,
     single_cell_features,
     well_profiles,
     normalized_profiles,
@@ -39,6 +42,7 @@ SCREEN_ASSETS = [
     batch_scores,
     profile_similarity,
     replicate_scores,
+    segmentation_scores,
     phenotype_forest,
     phenotype_network,
     model_predictions,

@@ -9,6 +9,7 @@ from phenolake.identity import PlateKey
 from phenolake.screens.config import ScreenConfig
 from phenolake.stages.profiles import (
     NORMALIZATIONS,
+    in_usable_objects,
     in_usable_sites,
     normalize_wells,
     profile_wells,
@@ -18,6 +19,7 @@ from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.image_quality import image_quality
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.objects import objects
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.segmentation_masks import segmentation_masks
@@ -26,19 +28,20 @@ from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
-    deps=[single_cell_features, segmentation_masks, plate_map, image_quality],
+    deps=[single_cell_features, segmentation_masks, objects, plate_map, image_quality],
     partitions_def=plates,
     group_name="gold",
     kinds={"deltalake"},
     metadata=table_metadata(WELL_PROFILES),
-    code_version="1",
+    code_version="2",
     retry_policy=STORAGE_RETRY,
     check_specs=[
         key_check("well_profiles"),
         dg.AssetCheckSpec(
             "no_cell_lost",
             asset="well_profiles",
-            description="The wells' cell counts add up to the rows of single_cell_features in usable sites.",
+            description="The wells' cell counts and the cells left out for a reason add up to the rows "
+            "of single_cell_features in usable sites.",
         ),
         dg.AssetCheckSpec(
             "features_have_values",
@@ -57,24 +60,29 @@ def well_profiles(
         place = ["Metadata_Well", "Metadata_Site"]
         masks = _read_if_there(run, "segmentation_masks", place)
         quality = _read_if_there(run, "image_quality")
-        profiles = profile_wells(cells, run.read("plate_map"), masks, quality)
+        flagged = _read_if_there(run, "objects")
+        profiles = profile_wells(cells, run.read("plate_map"), masks, quality, flagged)
         commit = run.land(
             WELL_PROFILES,
             profiles,
             parameters={
                 "statistic": "median",
                 "single_cell_features": run.lake.version("single_cell_features"),
+                "cells_left_out_for": run.screen.config.objects.exclude,
             },
         )
         counted = int(profiles["Metadata_CellCount"].sum())
-        measured = in_usable_sites(run.read("single_cell_features", place).lazy(), quality)
+        named = run.read("single_cell_features", [*place, "Metadata_ObjectNumber"]).lazy()
+        measured = in_usable_sites(named, quality)
         measured_cells = measured.select(pl.len()).collect().item()
+        usable_cells = in_usable_objects(measured, flagged).select(pl.len()).collect().item()
         features = profiles.select(pl.exclude("^Metadata_.*$"))
         nan_share = _nan_share(features)
         return run.report(
             commit,
             {
                 "cells": counted,
+                "cells left out": measured_cells - usable_cells,
                 "features": features.width,
                 "NaN share": round(nan_share, 5),
                 **_readout_pictures(run.screen.config, profiles, run.key, "median"),
@@ -83,8 +91,12 @@ def well_profiles(
                 run.unique_keys(WELL_PROFILES, run.where),
                 dg.AssetCheckResult(
                     check_name="no_cell_lost",
-                    passed=counted == measured_cells,
-                    metadata={"cells in profiles": counted, "cells measured": measured_cells},
+                    passed=counted == usable_cells,
+                    metadata={
+                        "cells in profiles": counted,
+                        "cells left out": measured_cells - usable_cells,
+                        "cells measured": measured_cells,
+                    },
                 ),
                 dg.AssetCheckResult(
                     check_name="features_have_values",

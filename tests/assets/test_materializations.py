@@ -18,13 +18,14 @@ OF_PLATES = [
     "illumination_functions",
     "image_quality",
     "segmentation_masks",
+    "objects",
     "single_cell_features",
     "well_profiles",
     "normalized_profiles",
 ]
 OF_SCREENS = ["batch_corrected_profiles", "consensus_profiles", "model_predictions"]
 MODELS = ["phenotype_forest", "phenotype_network"]
-PLAIN = {"plate_map", "consensus_profiles", "model_predictions"}
+PLAIN = {"plate_map", "objects", "consensus_profiles", "model_predictions"}
 
 #: Rows of the two screens: plates, wells, sites, cells and channels are those of `plates.py`.
 GFP_PLATE = {"Metadata_Screen": "gfp", "Metadata_Plate": "P1"}
@@ -94,7 +95,12 @@ def test_counts_agree_from_images_to_profiles(materialized):
     assert sorted(masks["compartment"].unique()) == ["Cells", "Cytoplasm", "Nuclei"]
     assert masks.filter(pl.col("compartment") == "Nuclei")["object_count"].sum() == CELLS
     assert lake.read("single_cell_features", GFP_PLATE).height == CELLS
+    objects = lake.read("objects", GFP_PLATE)
+    per_compartment = objects.group_by("compartment").len().sort("compartment").rows()
+    assert per_compartment == [("Cells", CELLS), ("Cytoplasm", CELLS), ("Nuclei", CELLS)]
+    assert objects.filter(pl.col("compartment") != "Cells")["parent_number"].null_count() == 0
     profiles = lake.read("well_profiles", GFP_PLATE)
+    assert profiles["Metadata_ExcludedCellCount"].to_list() == [0, 0, 0, 0]
     assert profiles["Metadata_CellCount"].to_list() == [9, 9, 9, 9]
     assert profiles["Metadata_SiteCount"].to_list() == [1, 1, 1, 1]
     assert lake.read("normalized_profiles", GFP_PLATE).height == 2 * 4

@@ -124,11 +124,12 @@ def test_label_images_keep_their_numbers(tmp_path: Path, lake: Lake) -> None:
     tifffile.imwrite(folder / "A01_s2_cells_mask.tif", labels())
     (folder / "A02_s1_cells_mask.tif").write_bytes(b"")
     tifffile.imwrite(folder / "unknown_mask.tif", labels())
-    (imported,) = import_source(lake, folder, "S", options=Options(plate="P"))
+    imported, objects = import_source(lake, folder, "S", options=Options(plate="P"))
+    assert objects.commit.table == "objects"
     rows = lake.read("segmentation_masks")
-    assert rows["compartment"].to_list() == ["Cells", "Nuclei"]
-    assert rows["Metadata_Site"].to_list() == [2, 2]
-    assert rows["object_count"].to_list() == [2, 2]
+    assert rows["compartment"].to_list() == ["Cells", "Cytoplasm", "Nuclei"]
+    assert rows["Metadata_Site"].to_list() == [2, 2, 2]
+    assert rows["object_count"].to_list() == [2, 0, 2]
     got = decode_labels(rows["labels"][0], (20, 30), rows["codec"][0])
     np.testing.assert_array_equal(got, labels())
     assert sorted(p.problem for p in imported.problems) == ["unknown_file_name", "unreadable_mask"]

@@ -22,14 +22,20 @@ MAX_BYTES = 2 * 1024**3
 
 #: What pickles of arrays in plain containers are made of; nothing here calls into a module but
 #: GLOBAL, STACK_GLOBAL and REDUCE, which get our own stand-ins.
-_OPCODES = frozenset(
-    """PROTO FRAME STOP MARK POP POP_MARK MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET
-    NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT
-    STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
-    BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8
-    EMPTY_LIST EMPTY_TUPLE EMPTY_DICT LIST TUPLE TUPLE1 TUPLE2 TUPLE3 DICT APPEND APPENDS
-    SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD""".split()
+_STRUCTURE = (
+    "PROTO FRAME STOP MARK POP POP_MARK MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET"
 )
+_NUMBERS = "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT"
+_TEXTS = (
+    "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
+    "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"
+)
+_CONTAINERS = (
+    "EMPTY_LIST EMPTY_TUPLE EMPTY_DICT LIST TUPLE TUPLE1 TUPLE2 TUPLE3 DICT APPEND APPENDS "
+    "SETITEM SETITEMS"
+)
+_OBJECTS = "GLOBAL STACK_GLOBAL REDUCE BUILD"
+_OPCODES = frozenset(" ".join((_STRUCTURE, _NUMBERS, _TEXTS, _CONTAINERS, _OBJECTS)).split())
 _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _DTYPE = re.compile(r"[iu][1248]|b1")
 
@@ -78,7 +84,8 @@ def _checked(array: np.ndarray, path: Path) -> np.ndarray:
     array = np.squeeze(array)
     if array.ndim != 2 or array.dtype.kind not in "iub":
         raise ImageReadError(
-            str(path), f"masks are {array.dtype} of shape {array.shape}; expected whole numbers (y, x)"
+            str(path),
+            f"masks are {array.dtype} of shape {array.shape}; expected whole numbers (y, x)",
         )
     return array
 

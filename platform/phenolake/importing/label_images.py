@@ -1,20 +1,30 @@
-"""Label images of other programs (TIFF, PNG) as rows of `segmentation_masks`."""
+"""Label images of other programs as rows of `segmentation_masks`, under one number per cell."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from phenolake.errors import ConfigurationError, ImageReadError, WellNameError
 from phenolake.identity import Well, row_number
-from phenolake.images.pixels import read_plane
+from phenolake.images.pixels import is_image, read_plane
 from phenolake.images.planes import Problem
-from phenolake.images.readers.base import image_files
+from phenolake.images.readers.base import files_below
+from phenolake.importing.cellpose_seg import read_cellpose_seg
+from phenolake.importing.probability_maps import (
+    ProbabilityRule,
+    is_probability_map,
+    labels_of_probabilities,
+)
+from phenolake.importing.zarr_labels import zarr_label_images
 from phenolake.lake import CODEC, encode_labels
+from phenolake.segmentation.label_images import areas
+from phenolake.segmentation.pairing import join_compartments, parents_of
 
 #: Words in a file's path -> compartment; the first that fits, in this order.
 _WORDS = {"nucle": "Nuclei", "nuc": "Nuclei", "cyto": "Cytoplasm", "cell": "Cells"}
@@ -22,6 +32,7 @@ _WORDS = {"nucle": "Nuclei", "nuc": "Nuclei", "cyto": "Cytoplasm", "cell": "Cell
 _PLACED = [
     re.compile(pattern)
     for pattern in (
+        r"^(?P<row>[A-Z]{1,2})/(?P<column>\d{1,2})/(?P<site>\d+)/labels/(?P<compartment>[^/]+)$",
         r"r(?P<row>\d{2})c(?P<column>\d{2})f(?P<site>\d+)",
         r"(?:^|[_/-])(?P<well>[A-P]\d{1,2})[_-](?:s|f|site|field)?(?P<site>\d+)(?=[_.-])",
         r"(?:^|[_/-])(?P<well>[A-P]\d{1,2})[fs](?P<site>\d+)",
@@ -31,6 +42,9 @@ _PLACED = [
 _GROUPS = frozenset({"plate", "well", "row", "column", "site", "compartment"})
 
 
+Masks = dict[str, np.ndarray]
+
+
 @dataclass
 class PlateOfMasks:
     """One plate's label images by well, site and compartment, and faults of names."""
@@ -38,38 +52,100 @@ class PlateOfMasks:
     plate: str
     files: dict[tuple[str, int, str], Path] = field(default_factory=dict)
     faults: list[Problem] = field(default_factory=list)
+    rule: ProbabilityRule = field(default_factory=ProbabilityRule)
 
-    def rows(self, problems: list[Problem]) -> Iterator[list[dict[str, object]]]:
-        """One row per image, labels as in the file; unreadable ones are added to `problems`."""
-        for (well, site, compartment), path in sorted(self.files.items()):
-            try:
-                labels = read_labels(path)
-            except ImageReadError as error:
-                problems.append(_refused(path, well, site, compartment, error.reason))
-                continue
-            if labels.max(initial=0) == 255 and len(np.unique(labels)) == 2:
-                problems.append(
-                    Problem(
-                        "foreground_mask",
-                        "Export numbered objects; touching ones count as one object here.",
-                        uri=str(path), well=well, site=site, channel=compartment,
-                        expected="a number per object", got="only 0 and 255",
-                    )
-                )  # fmt: skip
-            yield [
-                {
-                    "Metadata_Well": well,
-                    "Metadata_Site": site,
-                    "compartment": compartment,
-                    "labels": encode_labels(labels),
-                    "codec": CODEC,
-                    "height": labels.shape[0],
-                    "width": labels.shape[1],
-                    "object_count": int(np.count_nonzero(np.unique(labels))),
-                    "method": f"imported from {path.name}",
-                    "model_hash": None,
-                }
-            ]
+    def sites(self, problems: list[Problem]) -> Iterator[tuple[tuple[str, int], Masks]]:
+        """Label images of each site by compartment, joined under one number.
+
+        Unreadable files, numbers that had to be changed and orphans are added to `problems`.
+        """
+        for place, group in groupby(sorted(self.files.items()), lambda item: item[0][:2]):
+            found: Masks = {}
+            for (well, site, compartment), path in group:
+                try:
+                    labels = read_mask(path, self.rule)
+                except ImageReadError as error:
+                    problems.append(_refused(path, well, site, compartment, error.reason))
+                    continue
+                if labels.max(initial=0) == 255 and len(np.unique(labels)) == 2:
+                    problems.append(_foreground_only(path, well, site, compartment))
+                found[compartment] = labels
+            if found:
+                yield place, _joined(found, place, problems)
+
+    def rows(self, place: tuple[str, int], masks: Masks) -> list[dict[str, object]]:
+        """Rows of `segmentation_masks` of one site."""
+        names = {c: p.name for (*where, c), p in self.files.items() if tuple(where) == place}
+        first = next(iter(names.values()))
+        return [
+            {
+                "Metadata_Well": place[0],
+                "Metadata_Site": place[1],
+                "compartment": compartment,
+                "labels": encode_labels(labels),
+                "codec": CODEC,
+                "height": labels.shape[0],
+                "width": labels.shape[1],
+                "object_count": int(np.count_nonzero(np.unique(labels))),
+                "method": f"imported from {names.get(compartment, first)}",
+                "model_hash": None,
+            }
+            for compartment, labels in sorted(masks.items())
+        ]
+
+
+def read_mask(path: Path, rule: ProbabilityRule | None = None) -> np.ndarray:
+    """Labels of one source, int32 (y, x): an image, a Cellpose file, a probability map, Zarr.
+
+    Raises
+    ------
+    ImageReadError
+        If the file can't be read, or holds no labels.
+    """
+    if is_probability_map(path):
+        return labels_of_probabilities(path, rule or ProbabilityRule())
+    if path.name.endswith(".npy"):
+        return _as_labels(read_cellpose_seg(path), path)
+    return read_labels(path)
+
+
+def _joined(found: Masks, place: tuple[str, int], problems: list[Problem]) -> Masks:
+    """One number per cell in all compartments; numbers that agree already stay as they are."""
+    if not {"Nuclei", "Cells"} <= set(found):
+        return found
+    nuclei, cells = found["Nuclei"], found["Cells"]
+    if nuclei.shape != cells.shape:
+        problems.append(
+            Problem(
+                "masks_differ_in_shape", "Export both masks from the same image.",
+                well=place[0], site=place[1],
+                expected=f"cells of {nuclei.shape[0]} x {nuclei.shape[1]} pixels, like the nuclei",
+                got=f"{cells.shape[0]} x {cells.shape[1]}; the cells were left out",
+            )
+        )  # fmt: skip
+        return {"Nuclei": nuclei}
+    home = parents_of(nuclei, cells)
+    here = np.flatnonzero(areas(nuclei))
+    here = here[here > 0]
+    unlike = here[home[here] != here]
+    if not unlike.size:
+        cytoplasm = np.where(nuclei > 0, 0, cells).astype(np.int32)
+        return {"Cytoplasm": cytoplasm, **found}
+    joined = join_compartments(nuclei, cells)
+    orphans = len(joined.nuclei_without_cell), len(joined.cells_without_nucleus)
+    problems.append(
+        Problem(
+            "masks_renumbered",
+            "Nuclei and cells were numbered apart; they were joined by overlap. Orphans stay, each "
+            "in its own mask.",
+            well=place[0], site=place[1],
+            expected="one number for a nucleus and its cell",
+            got=f"{unlike.size} of {here.size} nuclei with another number; {orphans[0]} nuclei "
+            f"without a cell, {orphans[1]} cells without a nucleus, "
+            f"{len(joined.cells_with_nuclei)} cells with several nuclei",
+        )
+    )  # fmt: skip
+    return joined.masks
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -80,8 +156,13 @@ def read_labels(path: Path) -> np.ndarray:
     ImageReadError
         If the file can't be decoded, or holds anything but whole numbers from 0 to 2**31 - 1.
     """
-    plane = read_plane(path)
-    labels = plane.astype(np.int64)
+    return _as_labels(read_plane(path), path)
+
+
+def _as_labels(plane: np.ndarray, path: Path) -> np.ndarray:
+    # NaN and infinite values become some integer, which differs from them.
+    with np.errstate(invalid="ignore"):
+        labels = plane.astype(np.int64)
     if (
         not np.array_equal(labels, plane)
         or labels.min(initial=0) < 0
@@ -91,11 +172,34 @@ def read_labels(path: Path) -> np.ndarray:
     return labels.astype(np.int32)
 
 
-def plates_of_masks(root: Path, plate: str, pattern: str | None = None) -> list[PlateOfMasks]:
+def mask_files(root: Path) -> Iterator[tuple[str, Path]]:
+    """Name and place of everything below `root` that may hold masks, in path order.
+
+    Images, `_seg.npy` of Cellpose, probability maps, and label images inside OME-Zarr.
+    """
+    if root.is_file():
+        yield root.name, root
+        return
+    in_zarr = list(zarr_label_images(root))
+    stores = {array for _, array in in_zarr}
+    yield from in_zarr
+    for path in files_below(root, _may_hold_masks):
+        if not any(store in path.parents for store in stores):
+            yield path.relative_to(root).as_posix(), path
+
+
+def _may_hold_masks(path: Path) -> bool:
+    return is_image(path) or path.name.endswith("_seg.npy") or is_probability_map(path)
+
+
+def plates_of_masks(
+    root: Path, plate: str, pattern: str | None = None, rule: ProbabilityRule | None = None
+) -> list[PlateOfMasks]:
     """Label images below `root` by plate; names that don't say well or compartment are faults.
 
     `pattern` is a regular expression searched in the path below `root`, with groups well (or row
-    and column), and plate, site and compartment where they apply.
+    and column), and plate, site and compartment where they apply. `rule` turns probability maps
+    into objects.
 
     Raises
     ------
@@ -104,13 +208,14 @@ def plates_of_masks(root: Path, plate: str, pattern: str | None = None) -> list[
     """
     patterns = [_checked(pattern)] if pattern else _PLACED
     plates: dict[str, PlateOfMasks] = {}
-    for path in image_files(root):
-        name = path.relative_to(root).as_posix()
+    for name, path in mask_files(root):
         found = next((m.groupdict() for p in patterns if (m := p.search(name))), {})
         target = plates.setdefault(
-            str(found.get("plate") or plate), PlateOfMasks(str(found.get("plate") or plate))
+            str(found.get("plate") or plate),
+            PlateOfMasks(str(found.get("plate") or plate), rule=rule or ProbabilityRule()),
         )
-        compartment = _compartment(found.get("compartment") or path.name) or _compartment(name)
+        last = found.get("compartment") or name.rsplit("/", 1)[-1]
+        compartment = _compartment(last) or _compartment(name)
         try:
             well = _well(found)
         except WellNameError:
@@ -164,6 +269,14 @@ def _checked(pattern: str) -> re.Pattern[str]:
             f"pattern {pattern!r}: unknown groups {sorted(unknown)}; known: {sorted(_GROUPS)}"
         )
     return compiled
+
+
+def _foreground_only(path: Path, well: str, site: int, compartment: str) -> Problem:
+    return Problem(
+        "foreground_mask", "Export numbered objects; touching ones count as one object here.",
+        uri=str(path), well=well, site=site, channel=compartment,
+        expected="a number per object", got="only 0 and 255",
+    )  # fmt: skip
 
 
 def _refused(path: Path, well: str, site: int, compartment: str, reason: str) -> Problem:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from phenolake import __version__
@@ -17,12 +18,16 @@ from phenolake.images.planes import Problem, quarantine_rows
 from phenolake.importing.cells import PlateOfCells, plates_of_cells
 from phenolake.importing.compartments import OutOfOrderError, Unmatched
 from phenolake.importing.exports import csv_exports, database_export
-from phenolake.importing.label_images import plates_of_masks
+from phenolake.importing.label_images import PlateOfMasks, plates_of_masks
+from phenolake.importing.probability_maps import ProbabilityRule
 from phenolake.importing.profile_tables import PlateOfProfiles, plates_of_profiles
 from phenolake.importing.sources import KINDS, detect_kinds, files_of
 from phenolake.lake import Commit, Lake
+from phenolake.segmentation.object_flags import flag_objects
+from phenolake.segmentation.objects import describe_objects
 from phenolake.tables import (
     NORMALIZED_PROFILES,
+    OBJECTS,
     PLATE_MAP,
     QUARANTINE,
     SEGMENTATION_MASKS,
@@ -54,6 +59,7 @@ class Options:
     table: str | None = None
     pattern: str | None = None
     unmatched: Unmatched = "report"
+    probabilities: ProbabilityRule = field(default_factory=ProbabilityRule)
 
 
 def import_source(
@@ -82,7 +88,8 @@ def import_source(
     options
         `plate` names a plate that the source does not name, `batch` its batch, `table` the
         profile table (well_profiles or normalized_profiles), `pattern` places label images,
-        `unmatched` keeps or only reports nuclei without a cell.
+        `unmatched` keeps or only reports nuclei without a cell, `probabilities` turns probability
+        maps into objects.
 
     Raises
     ------
@@ -114,8 +121,9 @@ class _Writer:
         """Plates of one kind."""
         plate = self.options.plate or _plate_name(self.source)
         if kind == "masks":
-            for masks in plates_of_masks(self.source, plate, self.options.pattern):
-                yield self._masks(masks)
+            chosen = (self.options.pattern, self.options.probabilities)
+            for masks in plates_of_masks(self.source, plate, *chosen):
+                yield from self._masks(masks)
         elif kind == "profiles":
             table = None
             if self.options.table is not None:
@@ -149,19 +157,28 @@ class _Writer:
             commit = self._write(SINGLE_CELL_FEATURES, plate.plate, rows, kind)
         return self._done(commit, plate.plate, kind, self.source, problems)
 
-    def _masks(self, plate: Any) -> Imported:
+    def _masks(self, plate: PlateOfMasks) -> Iterator[Imported]:
         problems = list(plate.faults)
         schema = SEGMENTATION_MASKS.arrow_schema()
         where = PlateKey(self.screen, plate.plate).where
-        rows = (
-            pa.RecordBatch.from_pylist(
-                [{**where, "Metadata_Batch": self.options.batch, **row} for row in part],
-                schema=schema,
-            )
-            for part in plate.rows(problems)
-        )
-        commit = self._write(SEGMENTATION_MASKS, plate.plate, rows, "masks")
-        return self._done(commit, plate.plate, "masks", self.source, problems)
+        described: list[pl.DataFrame] = []
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for place, masks in plate.sites(problems):
+                keys = {**where, "Metadata_Batch": self.options.batch}
+                rows = [{**keys, **row} for row in plate.rows(place, masks)]
+                site = {**keys, "Metadata_Well": place[0], "Metadata_Site": place[1]}
+                described.append(describe_objects(masks).with_columns(
+                    pl.lit(value).alias(name) for name, value in site.items()
+                ))  # fmt: skip
+                yield pa.RecordBatch.from_pylist(rows, schema=schema)
+
+        commit = self._write(SEGMENTATION_MASKS, plate.plate, batches(), "masks")
+        yield self._done(commit, plate.plate, "masks", self.source, problems)
+        # Without images: sizes, shapes, borders and parents. The asset `objects` adds the rest.
+        rows = [flag_objects(pl.concat(described, how="vertical_relaxed"))] if described else []
+        commit = self._write(OBJECTS, plate.plate, rows, "masks")
+        yield self._done(commit, plate.plate, "masks", self.source, [])
 
     def _profiles(self, plate: PlateOfProfiles) -> Iterator[Imported]:
         commit = self._write(plate.table, plate.plate, plate.rows, "profiles", plate.source)
@@ -214,4 +231,4 @@ class _Writer:
 
 
 def _plate_name(source: Path) -> str:
-    return source.name.split(".")[0] if source.is_file() else source.name
+    return source.name.split(".")[0] if source.is_file() else source.name.removesuffix(".zarr")

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phenolake.errors import ImportSourceError
-from phenolake.images.readers.base import files_below, image_files
+from phenolake.images.readers.base import files_below
 from phenolake.importing.exports import is_cellprofiler_csv, is_database
+from phenolake.importing.label_images import mask_files
 from phenolake.importing.profile_tables import is_profile_table
 
 KINDS = {
     "cellprofiler_csv": "folders of CellProfiler CSV files, one per compartment",
     "cellprofiler_sqlite": "CellProfiler or cytominer-database SQLite files",
     "profiles": "profile tables of pycytominer or JUMP (Parquet, CSV)",
-    "masks": "label images (TIFF, PNG)",
+    "masks": "label images (TIFF, PNG, OME-Zarr labels, Cellpose _seg.npy, probability maps)",
 }
 #: Names in a path that say its images are masks; without one, images are not taken for masks.
-_MASK_WORDS = ("mask", "label", "segment", "objects")
+_MASK_WORDS = ("mask", "label", "segment", "objects", "_seg.npy", "probabilit")
 
 
 def detect_kinds(source: Path) -> list[str]:
@@ -41,8 +42,9 @@ def detect_kinds(source: Path) -> list[str]:
 def files_of(source: Path, kind: str) -> Iterator[Path]:
     """Files of a kind at or below a path, in path order."""
     if kind == "masks":
-        images = [source] if source.is_file() else image_files(source)
-        yield from (path for path in images if _names_mask(path, source))
+        yield from (
+            path for name, path in mask_files(source) if _names_mask(f"{source.name}/{name}")
+        )
         return
     wanted = {
         "cellprofiler_csv": is_cellprofiler_csv,
@@ -55,6 +57,6 @@ def files_of(source: Path, kind: str) -> Iterator[Path]:
     yield from files_below(source, wanted)
 
 
-def _names_mask(path: Path, source: Path) -> bool:
-    text = (path.name if path == source else f"{source.name}/{path.relative_to(source)}").casefold()
+def _names_mask(name: str) -> bool:
+    text = name.casefold()
     return any(word in text for word in _MASK_WORDS)

@@ -17,6 +17,7 @@ def zarr_label_images(root: Path) -> Iterator[tuple[str, Path]]:
     The name is what places the image: `<row>/<column>/<site>/labels/<label>` in a plate, site
     being the field's place in the well from 1, else the path below `root`.
     """
+    inside = root.resolve()
     for group in _label_groups(root):
         image = group.parent
         place = _place_in_plate(image)
@@ -25,7 +26,7 @@ def zarr_label_images(root: Path) -> Iterator[tuple[str, Path]]:
             prefix = image.name
         for name in _names(group):
             array = _array_of(group / name)
-            if array is not None:
+            if array is not None and array.resolve().is_relative_to(inside):
                 yield f"{prefix}/labels/{name}", array
 
 

@@ -12,6 +12,7 @@ from phenolake.errors import ScreenConfigError, UnknownNameError
 from phenolake.identity import checked_name
 from phenolake.images.quality_flags import QualityLimits
 from phenolake.screens.presets import PRESETS, Preset
+from phenolake.segmentation.object_flags import ObjectLimits
 
 ControlType = Literal["negcon", "poscon", "trt", "empty"]
 Projection = Literal["maximum", "mean", "best_focus"]
@@ -111,6 +112,15 @@ class ScreenConfig(_Section):
     )
     segmentation: str | None = Field(
         None, description="auto, classical, or cellpose:<name or path>"
+    )
+    objects: ObjectLimits = Field(
+        default_factory=ObjectLimits,
+        description="limits of single objects, and which odd ones are left out of profiles",
+    )
+    annotated: str | None = Field(
+        None,
+        description="folder of images with label masks, relative to the screen, on which segmentation "
+        "methods are scored",
     )
     features: str = Field("standard", description="feature set: fast, standard or full")
     readouts: list[str] = Field(

@@ -6,6 +6,7 @@ import polars as pl
 
 from phenolake.images.quality_flags import unusable_sites
 from phenolake.profiling import aggregate, normalize
+from phenolake.segmentation.object_flags import excluded_cells
 
 IS_NEGATIVE_CONTROL = pl.col("Metadata_ControlType") == "negcon"
 
@@ -18,16 +19,19 @@ def profile_wells(
     plate_map: pl.DataFrame,
     masks: pl.DataFrame,
     quality: pl.DataFrame | None = None,
+    objects: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Median profile of each well that has cells, with its treatment; float64 features.
 
     `masks` needs the columns Metadata_Well and Metadata_Site; of imported cells it is empty, and
     sites are those with cells. Sites that `quality` (rows of image_quality) calls unusable are left
-    out. A well without cells has no row.
+    out, and so are cells that `objects` (rows of objects) calls unusable; these are counted in
+    Metadata_ExcludedCellCount. A well without usable cells has no row.
     """
     keys = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
     cells = in_usable_sites(cells, quality)
-    without_names = cells.select(pl.exclude("^Metadata_.*$"), *keys)
+    usable = in_usable_objects(cells, objects)
+    without_names = usable.select(pl.exclude("^Metadata_.*$"), *keys)
     profiles = aggregate(without_names, by=keys, statistic="median")
     if masks.is_empty():
         masks = cells.select("Metadata_Well", "Metadata_Site").unique().collect()
@@ -38,6 +42,10 @@ def profile_wells(
         .agg(pl.col("Metadata_Site").n_unique().cast(pl.Int64).alias("Metadata_SiteCount"))
     )
     features = [name for name in profiles.columns if not name.startswith("Metadata_")]
+    if objects is not None and not objects.is_empty():
+        sites = sites.join(
+            _excluded_counts(cells, objects), on="Metadata_Well", how="left", maintain_order="left"
+        ).with_columns(pl.col("Metadata_ExcludedCellCount").fill_null(0))
     treatments = plate_map.drop("Metadata_Screen", "Metadata_Plate")
     return (
         profiles.join(treatments, on="Metadata_Well", how="left", maintain_order="left")
@@ -55,6 +63,25 @@ def in_usable_sites(rows: pl.LazyFrame, quality: pl.DataFrame | None) -> pl.Lazy
     if bad.is_empty():
         return rows
     return rows.join(bad.lazy(), on=bad.columns, how="anti", maintain_order="left")
+
+
+def in_usable_objects(cells: pl.LazyFrame, objects: pl.DataFrame | None) -> pl.LazyFrame:
+    """Rows of the cells that the screen's object rule does not leave out."""
+    bad = excluded_cells(pl.DataFrame() if objects is None else objects)
+    if bad.is_empty():
+        return cells
+    return cells.join(bad.lazy(), on=bad.columns, how="anti", maintain_order="left")
+
+
+def _excluded_counts(cells: pl.LazyFrame, objects: pl.DataFrame) -> pl.DataFrame:
+    bad = excluded_cells(objects)
+    return (
+        cells.select(bad.columns)
+        .join(bad.lazy(), on=bad.columns, how="semi")
+        .group_by("Metadata_Well")
+        .agg(pl.len().cast(pl.Int64).alias("Metadata_ExcludedCellCount"))
+        .collect()
+    )
 
 
 def normalize_wells(profiles: pl.DataFrame) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from phenolake.tables.gold_scores import (
     FEATURE_SELECTION,
     PROFILE_SIMILARITY,
     REPLICATE_SCORES,
+    SEGMENTATION_SCORES,
 )
 from phenolake.tables.silver import (
     FEATURE_DICTIONARY,
@@ -28,6 +29,7 @@ from phenolake.tables.silver import (
     SEGMENTATION_MASKS,
     SINGLE_CELL_FEATURES,
 )
+from phenolake.tables.silver_objects import OBJECTS
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -38,6 +40,7 @@ TABLES: dict[str, Table] = {
         ILLUMINATION_FUNCTIONS,
         IMAGE_QUALITY,
         SEGMENTATION_MASKS,
+        OBJECTS,
         SINGLE_CELL_FEATURES,
         FEATURE_DICTIONARY,
         WELL_PROFILES,
@@ -48,6 +51,7 @@ TABLES: dict[str, Table] = {
         BATCH_SCORES,
         PROFILE_SIMILARITY,
         REPLICATE_SCORES,
+        SEGMENTATION_SCORES,
         MODEL_PREDICTIONS,
     )
 }
@@ -70,12 +74,14 @@ __all__ = [
     "IMAGE_QUALITY",
     "MODEL_PREDICTIONS",
     "NORMALIZED_PROFILES",
+    "OBJECTS",
     "PLATE_MAP",
     "PROFILE_SIMILARITY",
     "QUARANTINE",
     "RAW_IMAGE_CATALOG",
     "REPLICATE_SCORES",
     "SEGMENTATION_MASKS",
+    "SEGMENTATION_SCORES",
     "SINGLE_CELL_FEATURES",
     "TABLES",
     "WELL_PROFILES",

@@ -23,6 +23,12 @@ WELL_PROFILES = Table(
     columns=(
         *_WELL_COLUMNS,
         Column("Metadata_SiteCount", pa.int64(), "segmented sites of the well", unit="sites"),
+        Column(
+            "Metadata_ExcludedCellCount",
+            pa.int64(),
+            "cells that the screen's object rule left out; null where none was applied",
+            unit="cells",
+        ),
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,

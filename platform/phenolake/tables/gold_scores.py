@@ -125,3 +125,47 @@ REPLICATE_SCORES = Table(
         ),
     ),
 )
+
+SEGMENTATION_SCORES = Table(
+    "segmentation_scores",
+    Layer.GOLD,
+    grain="one row per screen, segmentation method, condition of annotated images and IoU threshold",
+    key=(*PER_SCREEN, "method", "condition", "threshold"),
+    partition_by=PER_SCREEN,
+    columns=(
+        keys.SCREEN,
+        Column("method", pa.string(), "segmentation method, e.g. classical", nullable=False),
+        Column("model_hash", pa.string(), "sha256 of the weights, where a network was used"),
+        Column(
+            "condition",
+            pa.string(),
+            "images made alike, from the annotated images; all images: over all of them",
+            nullable=False,
+        ),
+        Column(
+            "threshold",
+            pa.float64(),
+            "intersection over union (IoU) from which two objects match",
+            nullable=False,
+        ),
+        Column("images", pa.int64(), "annotated images", unit="images", nullable=False),
+        Column("tp", pa.int64(), "true objects that were found", unit="objects"),
+        Column("fp", pa.int64(), "predicted objects that are none", unit="objects"),
+        Column("fn", pa.int64(), "true objects that were missed", unit="objects"),
+        Column("precision", pa.float64(), "tp / (tp + fp)"),
+        Column("recall", pa.float64(), "tp / (tp + fn)"),
+        Column("f1", pa.float64(), "2 tp / (2 tp + fp + fn)"),
+        Column("ap", pa.float64(), "average precision as tp / (tp + fp + fn)"),
+        Column("mean_matched_iou", pa.float64(), "mean IoU of matched pairs"),
+        Column("panoptic_quality", pa.float64(), "mean_matched_iou x f1"),
+        Column("splits", pa.int64(), "true objects cut into two or more", unit="objects"),
+        Column("merges", pa.int64(), "predicted objects that join two or more", unit="objects"),
+        Column("seconds_per_image", pa.float64(), "median time of an image", unit="s"),
+        Column(
+            "cpu_seconds_per_image",
+            pa.float64(),
+            "median processor time of an image",
+            unit="s",
+        ),
+    ),
+)
