@@ -116,11 +116,13 @@ class ChannelError(ConfigurationError):
 class CellposeMissingError(PhenolakeError):
     """Cellpose was asked for and the package or the weights are not there."""
 
-    def __init__(self, missing: str, folder: str | Path) -> None:
+    def __init__(self, missing: str, folder: str | Path, hub: str = "") -> None:
         super().__init__(
-            f"{missing}. Three ways on: install it with `pip install 'phenolake[cellpose]'`; "
-            "name a weights file as `cellpose:/path/to/weights`; or put the weights into "
-            f"CELLPOSE_LOCAL_MODELS_PATH (now {folder}). `classical` needs neither."
+            f"{missing}. Three ways to the weights: name a file as `cellpose:/path/to/weights`; copy "
+            f"them into {folder} (or set PHENOLAKE_WEIGHTS or CELLPOSE_LOCAL_MODELS_PATH to the "
+            f"folder that has them); or set PHENOLAKE_WEIGHTS_HUB to an address that serves them by "
+            f"name (now {hub or 'none'}). The package comes with `pip install "
+            "'phenolake[cellpose]'`. `classical` needs neither."
         )
 
 
@@ -188,4 +190,14 @@ class PlateTwiceError(ConfigurationError):
         super().__init__(
             f"screen {screen!r}: plate {plate!r} is in {' and in '.join(map(str, folders))}; none of "
             "them is taken. Rename a folder, or move it to another screen"
+        )
+
+
+class LinkRefusedError(ConfigurationError):
+    """A link to a folder leads out of the folders that may be read."""
+
+    def __init__(self, link: str | Path, target: str | Path) -> None:
+        super().__init__(
+            f"{link} is a link to {target}, outside of the screen, and is not followed. Copy the "
+            f"folder, or allow it: PHENOLAKE_LINKED_FOLDERS='[\"{target}\"]'"
         )

@@ -30,8 +30,14 @@ class Settings(BaseSettings):
     lake_uri: str = Field(
         "", description="where the Delta tables are; default <home>/tables; may be s3://..."
     )
-    inbox: Path | None = Field(
-        None, description="folder watched for new plates; default <home>/inbox"
+    inbox: str = Field(
+        "",
+        description="folder or object store (s3://bucket/prefix) watched for new plates, as "
+        "<inbox>/<screen>/<plate>; default <home>/inbox",
+    )
+    linked_folders: list[Path] = Field(
+        default_factory=list,
+        description="folders outside of a screen that links to its plates may lead to",
     )
     mlflow_uri: str = Field(
         "", description="MLflow tracking server; default SQLite in <home>/mlflow"
@@ -41,6 +47,13 @@ class Settings(BaseSettings):
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
     )
     segmentation: str = Field("auto", description="segmentation method unless the screen names one")
+    weights: Path | None = Field(
+        None,
+        description="folder with Cellpose weights; default CELLPOSE_LOCAL_MODELS_PATH or Cellpose's",
+    )
+    weights_hub: str = Field(
+        "", description="address below which Cellpose weights are fetched by name; empty: never"
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -78,8 +91,21 @@ class Settings(BaseSettings):
 
     @property
     def inbox_path(self) -> Path:
-        """Folder that is watched for new plates."""
-        return (self.inbox or self.home_path / "inbox").expanduser().resolve()
+        """Folder that is watched for new plates; those of an object store are copied there."""
+        if not self.inbox or self.inbox_uri:
+            return self.home_path / "inbox"
+        return Path(self.inbox.removeprefix("file://")).expanduser().resolve()
+
+    @property
+    def inbox_uri(self) -> str:
+        """Object store that is watched for new plates; empty if a folder is."""
+        scheme, separator, _ = self.inbox.partition("://")
+        return self.inbox if separator and scheme != "file" else ""
+
+    @property
+    def linked_paths(self) -> tuple[Path, ...]:
+        """`linked_folders` as real paths."""
+        return tuple(folder.expanduser().resolve() for folder in self.linked_folders)
 
     @property
     def dagster_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""Find Cellpose weights on this machine and check them before anything loads them.
+"""Check Cellpose weights before anything loads them: names, shapes and sha256.
 
 Cellpose itself would download unknown names and accept a wrong file silently.
 """
@@ -7,54 +7,35 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from phenolake.errors import CellposeMissingError, ModelFileError
-
-#: Published weights, best first; `auto` uses the first one that is there.
-PUBLISHED = ("cpsam_v2", "cpsam")
-
-
-def weights_folder() -> Path:
-    """Folder in which weights are looked up by name: CELLPOSE_LOCAL_MODELS_PATH or the default."""
-    named = os.environ.get("CELLPOSE_LOCAL_MODELS_PATH")
-    return Path(named) if named else Path.home() / ".cellpose" / "models"
-
-
-def find_weights(model: str) -> Path:
-    """Path of the weights named by a file path or by a name in the weights folder.
-
-    Raises
-    ------
-    CellposeMissingError
-        If the package is not installed or there is no such file; nothing is downloaded.
-    """
-    folder = weights_folder()
-    if importlib.util.find_spec("cellpose") is None:
-        raise CellposeMissingError("Cellpose is not installed", folder)
-    given = Path(model).expanduser()
-    # A bare name is looked up in the folder alone, so that no same-named file gets in the way.
-    path = given if len(given.parts) > 1 else folder / model
-    if not path.is_file():
-        raise CellposeMissingError(f"no Cellpose weights {model!r}: {path} is not a file", folder)
-    return path.resolve()
+from phenolake.errors import ModelFileError
+from phenolake.segmentation.cellpose_network import backbone_of, empty_network
+from phenolake.segmentation.cellpose_sources import PUBLISHED, find_weights, weights_folder
 
 
 def usable_weights() -> tuple[str | None, str]:
     """Name of the weights that `auto` should use, or None, and the reason."""
     if importlib.util.find_spec("cellpose") is None:
         return None, "Cellpose is not installed"
-    found = next((name for name in PUBLISHED if (weights_folder() / name).is_file()), None)
-    if found is None:
+    there = [name for name in PUBLISHED if (weights_folder() / name).is_file()]
+    if not there:
         return None, f"no Cellpose weights in {weights_folder()}"
     import torch
 
     if not torch.cuda.is_available():
         return None, "no GPU; Cellpose takes minutes per field without one"
-    return found, f"a GPU and the Cellpose weights {found} are there"
+    refused = ""
+    for name in there:
+        try:
+            checked_weights(name)
+        except ModelFileError as error:
+            refused += f"; {error}"
+        else:
+            return name, f"a GPU and the Cellpose weights {name} are there{refused}"
+    return None, f"no usable Cellpose weights{refused}"
 
 
 def checked_weights(model: str) -> Path:
@@ -67,9 +48,25 @@ def checked_weights(model: str) -> Path:
     ModelFileError
         If the file is no plain table of tensors, or not one of this network.
     """
-    path = find_weights(model)
+    path = find_weights(model, accept=check_tensors)
+    check_tensors(path)
+    return path
+
+
+def check_tensors(path: Path) -> str:
+    """Backbone of the network whose names and shapes a file holds.
+
+    Raises
+    ------
+    ModelFileError
+        If the file holds anything else, or the packages of its backbone are not installed.
+    """
     stored = stored_shapes(path)
-    expected = expected_shapes()
+    backbone = backbone_of(stored)
+    try:
+        expected = expected_shapes(backbone)
+    except ImportError as error:
+        raise ModelFileError(path, f"can't be used here: {error}") from error
     missing = [name for name in expected if name not in stored]
     if missing:
         raise ModelFileError(
@@ -82,7 +79,7 @@ def checked_weights(model: str) -> Path:
             raise ModelFileError(
                 path, f"not Cellpose 4 weights: {name!r} has shape {stored[name]}, expected {shape}"
             )
-    return path
+    return backbone
 
 
 def stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -107,18 +104,13 @@ def stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return {str(name).removeprefix("module."): tuple(t.shape) for name, t in table.items()}
 
 
-@lru_cache(maxsize=1)
-def expected_shapes() -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of Cellpose's SAM network, built without memory for its values."""
-    import torch
-    from cellpose.vit import CPSAM
-
-    with torch.device("meta"):
-        network = CPSAM()
-    # Diameters of the training objects are not used by Cellpose 4; older files lack them.
+@lru_cache(maxsize=4)
+def expected_shapes(backbone: str) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of Cellpose's network, built without memory for its values."""
     return {
         name: tuple(tensor.shape)
-        for name, tensor in network.state_dict().items()
+        for name, tensor in empty_network(backbone).state_dict().items()
+        # Not used by Cellpose 4; older files lack them.
         if not name.startswith("diam_")
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from phenolake.errors import UnknownNameError
 from phenolake.segmentation.cells import find_cells
@@ -28,22 +29,36 @@ class Segmenter(Protocol):
         ...
 
 
+@runtime_checkable
+class PooledSegmenter(Segmenter, Protocol):
+    """A segmenter whose network works on tiles of several images at once."""
+
+    def many(
+        self, images: Iterable[Channels], diameter: float | None, largest: float | None
+    ) -> Iterator[tuple[Labels, Labels | None]]:
+        """Yield what a call gives for each image in turn, reading images as batches need them."""
+        ...
+
+
 @dataclass(frozen=True)
 class ResolvedMethod:
-    """What will run, why, and the sha256 of the weights where a network runs."""
+    """What will run, why, and where a network runs the sha256 and the licence of its weights."""
 
     name: str
     reason: str
     model_hash: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
 class Method:
-    """A family of segmenters: `<family>` or `<family>:<model>`."""
+    """A family of segmenters: `<family>` where no model is needed, `<family>:<model>` with one."""
 
     build: Callable[[str], Segmenter]
     model_hash: Callable[[str], str | None]
     takes_model: bool = False
+    needs_model: bool = False
+    licence: Callable[[str], str | None] = lambda _: None
 
 
 def classical(
@@ -68,17 +83,55 @@ def _cellpose_hash(model: str) -> str:
     return sha256_of(checked_weights(model))
 
 
+def _cellpose_licence(model: str) -> str:
+    from phenolake.segmentation.cellpose_sources import licence_of
+
+    return licence_of(model)
+
+
+def _compact(model: str) -> Segmenter:
+    from phenolake.segmentation.compact import CompactSegmenter
+
+    return CompactSegmenter.load(_compact_weights(model))
+
+
+def _compact_hash(model: str) -> str:
+    from phenolake.segmentation.cellpose_weights import sha256_of
+
+    return sha256_of(_compact_weights(model))
+
+
+def _compact_weights(model: str) -> Path:
+    """File of the weights: shipped ones without a name, a file, or a registered model."""
+    from phenolake.segmentation.compact_weights import SHIPPED, weights_file
+
+    return weights_file(model) if model else SHIPPED
+
+
 METHODS: dict[str, Method] = {
+    "compact": Method(build=_compact, model_hash=_compact_hash, takes_model=True),
     "classical": Method(build=lambda _: classical, model_hash=lambda _: None),
-    "cellpose": Method(build=_cellpose, model_hash=_cellpose_hash, takes_model=True),
+    "cellpose": Method(
+        _cellpose,
+        _cellpose_hash,
+        takes_model=True,
+        needs_model=True,
+        licence=_cellpose_licence,
+    ),
 }
-_KNOWN = ("auto", "classical", "cellpose:<name or path>")
+_KNOWN = (
+    "auto",
+    "compact",
+    "compact:<file or models:/name@alias>",
+    "classical",
+    "cellpose:<name or path>",
+)
 
 
 def resolve_method(method: str = "auto") -> ResolvedMethod:
     """Say which method a name stands for on this machine, and why.
 
-    `auto` is Cellpose where a GPU and its weights are there, else classical.
+    `auto` is Cellpose where a GPU and its weights are there, else compact.
 
     Raises
     ------
@@ -94,10 +147,15 @@ def resolve_method(method: str = "auto") -> ResolvedMethod:
 
         found, why = usable_weights()
         if found is None:
-            return ResolvedMethod("classical", f"auto: {why}")
-        return ResolvedMethod(f"cellpose:{found}", f"auto: {why}", _cellpose_hash(found))
+            return ResolvedMethod("compact", f"auto: {why}", _compact_hash(""))
+        return _resolved(f"cellpose:{found}", f"auto: {why}")
+    return _resolved(method, "asked for")
+
+
+def _resolved(method: str, reason: str) -> ResolvedMethod:
     family, model = _parse(method)
-    return ResolvedMethod(method, "asked for", METHODS[family].model_hash(model))
+    known = METHODS[family]
+    return ResolvedMethod(method, reason, known.model_hash(model), known.licence(model))
 
 
 @cache
@@ -110,6 +168,11 @@ def segmenter(method: str) -> Segmenter:
 def _parse(method: str) -> tuple[str, str]:
     family, colon, model = method.partition(":")
     known = METHODS.get(family)
-    if known is None or known.takes_model != bool(colon and model):
+    if (
+        known is None
+        or (colon and not model)
+        or (model and not known.takes_model)
+        or (known.needs_model and not model)
+    ):
         raise UnknownNameError("segmentation method", method, _KNOWN)
     return family, model

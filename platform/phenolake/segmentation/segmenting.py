@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 from phenolake.errors import ConfigurationError
 from phenolake.segmentation.channels import AUTO, choose_channels
 from phenolake.segmentation.label_images import Labels
-from phenolake.segmentation.methods import resolve_method, segmenter
+from phenolake.segmentation.methods import PooledSegmenter, resolve_method, segmenter
 
 #: No nucleus of a cultured cell is wider, um; bounds the estimate where the pixel size is known.
 _LARGEST_NUCLEUS_UM = 50.0
@@ -68,20 +69,9 @@ def segment(
     >>> int(segment(image, {"DNA": 0})["Nuclei"].max())
     1
     """
-    channels = choose_channels(image, roles, nuclei_channel, cell_channel)
-    for what, value in (("pixel_size_um", pixel_size_um), ("nuclear_diameter", nuclear_diameter)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise ConfigurationError(f"{what} must be above 0, got {value}")
-    largest = _LARGEST_NUCLEUS_UM / pixel_size_um if pixel_size_um else None
-    run = segmenter(resolve_method(method).name if method == "auto" else method)
-    nuclei, cells = run(channels, nuclear_diameter, largest)
-    if cells is None:
-        return {"Nuclei": nuclei}
-    return {
-        "Nuclei": nuclei,
-        "Cells": cells,
-        "Cytoplasm": np.where(nuclei > 0, 0, cells).astype(np.int32),
-    }
+    name = resolve_method(method).name if method == "auto" else method
+    channels = _Choice(roles, nuclei_channel, cell_channel)
+    return next(_segmented([image], channels, name, pixel_size_um, nuclear_diameter))
 
 
 def segment_many(
@@ -94,15 +84,52 @@ def segment_many(
     cell_channel: str | None = AUTO,
     nuclear_diameter: float | None = None,
 ) -> Iterator[dict[str, Labels]]:
-    """Yield what `segment` returns for each image in turn, reading one image at a time."""
+    """Yield what `segment` returns for each image in turn.
+
+    Images are read one at a time, or as many as a batch of the method's network takes.
+    """
     name = resolve_method(method).name
-    for image in images:
-        yield segment(
-            image,
-            roles,
-            name,
-            pixel_size_um,
-            nuclei_channel=nuclei_channel,
-            cell_channel=cell_channel,
-            nuclear_diameter=nuclear_diameter,
-        )
+    channels = _Choice(roles, nuclei_channel, cell_channel)
+    yield from _segmented(images, channels, name, pixel_size_um, nuclear_diameter)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which planes are looked at."""
+
+    roles: Mapping[str, int]
+    nuclei: str | None
+    cells: str | None
+
+
+def _segmented(
+    images: Iterable[ArrayLike],
+    choice: _Choice,
+    method: str,
+    pixel_size_um: float | None,
+    diameter: float | None,
+) -> Iterator[dict[str, Labels]]:
+    for what, value in (("pixel_size_um", pixel_size_um), ("nuclear_diameter", diameter)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise ConfigurationError(f"{what} must be above 0, got {value}")
+    largest = _LARGEST_NUCLEUS_UM / pixel_size_um if pixel_size_um else None
+    run = segmenter(method)
+    channels = (
+        choose_channels(image, choice.roles, choice.nuclei, choice.cells) for image in images
+    )
+    if isinstance(run, PooledSegmenter):
+        found = run.many(channels, diameter, largest)
+    else:
+        found = (run(planes, diameter, largest) for planes in channels)
+    for nuclei, cells in found:
+        yield _compartments(nuclei, cells)
+
+
+def _compartments(nuclei: Labels, cells: Labels | None) -> dict[str, Labels]:
+    if cells is None:
+        return {"Nuclei": nuclei}
+    return {
+        "Nuclei": nuclei,
+        "Cells": cells,
+        "Cytoplasm": np.where(nuclei > 0, 0, cells).astype(np.int32),
+    }
