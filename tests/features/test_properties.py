@@ -151,5 +151,5 @@ def test_reconstructions_equal_scikit_images():
     expected = [reconstruction(markers[:, :, i], mask, footprint=plus) for i in range(3)]
     order = np.argsort(mask, axis=None)[::-1].copy()
     flat = markers.reshape(-1, 3).copy()
-    reconstruct(flat, mask.ravel(), order, component_parents(mask, order))
+    reconstruct(flat, mask.ravel(), order, component_parents(*mask.shape, order))
     assert np.array_equal(flat.reshape(*mask.shape, 3), np.stack(expected, axis=-1))

@@ -120,7 +120,7 @@ class Compartment:
         """Drop what is as large as the pixel lists; it is worked out again if asked for."""
         for name in ("values", "_sorted"):
             self.__dict__.pop(name, None)
-        for name in ("places", "flags", "inner_edge", "distances"):
+        for name in ("places", "flags", "inner_edge", "outline", "distances"):
             self.objects.__dict__.pop(name, None)
 
     @cached_property

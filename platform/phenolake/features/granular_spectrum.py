@@ -17,8 +17,10 @@ def sampled_shape(height: int, width: int) -> tuple[int, int]:
     return height // _STEP, width // _STEP
 
 
-def granular_spectrum(channel: NDArray[np.generic], scale: float) -> NDArray[np.float64]:
-    """Sixteen reconstructions of one channel (y, x) at a quarter of the scale, (pixels, 16).
+def granular_spectrum(
+    channel: NDArray[np.generic], scale: float, out: NDArray[np.float64]
+) -> None:
+    """Write sixteen reconstructions of one channel (y, x) at a quarter of the scale, (pixels, 16).
 
     Number i is the background-subtracted channel after i + 1 erosions by one pixel, dilated again
     under it: spots narrower than 2 * (i + 1) + 1 pixels are gone, all else is as it was.
@@ -28,14 +30,12 @@ def granular_spectrum(channel: NDArray[np.generic], scale: float) -> NDArray[np.
     height, width = sampled_shape(*channel.shape)
     sampled = channel[: height * _STEP : _STEP, : width * _STEP : _STEP].astype(np.float64) / scale
     mask = np.maximum(sampled - _background(sampled), 0.0)
-    spectrum = np.empty((mask.size, SIZES))
     eroded = mask
     for size in range(SIZES):
         eroded = erode(eroded)
-        spectrum[:, size] = eroded.ravel()
+        out[:, size] = eroded.ravel()
     order = np.argsort(mask, axis=None)[::-1].copy()
-    reconstruct(spectrum, mask.ravel(), order, component_parents(mask, order))
-    return spectrum
+    reconstruct(out, mask.ravel(), order, component_parents(height, width, order))
 
 
 def _background(sampled: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -46,8 +46,9 @@ def measure(compartments: Sequence[Compartment]) -> list[NDArray[np.float64]]:
     out = [np.full((part.objects.count, channels, SIZES), np.nan) for part in compartments]
     if min(sampled_shape(height, width)) >= 2:
         weights = [_weights(part.objects) for part in compartments]
+        spectrum = np.empty((np.prod(sampled_shape(height, width)), SIZES))
         for c, channel in enumerate(image.pixels):
-            spectrum = granular_spectrum(channel, image.scale)
+            granular_spectrum(channel, image.scale, spectrum)
             for values, part, enlarging in zip(out, compartments, weights, strict=True):
                 start = part.means[:, c : c + 1]
                 left = np.hstack([start, weighted_sums(spectrum, *enlarging)])

@@ -53,7 +53,7 @@ def measure(compartment: Compartment, scales: Sequence[int] = DISTANCES) -> NDAr
     blocks = []
     for distance in (1, *scales):
         near = near_objects(
-            objects.labels, objects.flags, objects.starts, objects.rows, objects.cols, distance
+            objects.labels, *objects.outline, objects.rows, objects.cols, distance
         )
         blocks += [near, closest]
     return np.concatenate(blocks, axis=1)

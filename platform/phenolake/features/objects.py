@@ -92,10 +92,17 @@ class Objects:
 
         The image border is no edge.
         """
-        from phenolake.features.kernels.pixels import DIFFERS_4
+        from phenolake.features.kernels.pixels import DIFFERS_4, flagged_pixels
 
-        edge = np.flatnonzero(self.flags.ravel()[self.places] & DIFFERS_4)
-        return edge, np.searchsorted(edge, self.starts)
+        return flagged_pixels(self.flags, self.starts, self.rows, self.cols, DIFFERS_4)
+
+    @cached_property
+    def outline(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same of pixels with an 8-neighbour elsewhere or at the image border."""
+        from phenolake.features.kernels.pixels import AT_BORDER, DIFFERS_8, flagged_pixels
+
+        bits = DIFFERS_8 | AT_BORDER
+        return flagged_pixels(self.flags, self.starts, self.rows, self.cols, bits)
 
     @cached_property
     def distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -14,46 +14,60 @@ def erode(image: NDArray[np.float64]) -> NDArray[np.float64]:
     height, width = image.shape
     out = np.empty_like(image)
     for y in range(height):
+        above, row, below = image[max(y - 1, 0)], image[y], image[min(y + 1, height - 1)]
+        line = out[y]
         for x in range(width):
-            value = image[y, x]
-            if y > 0:
-                value = min(value, image[y - 1, x])
-            if y + 1 < height:
-                value = min(value, image[y + 1, x])
-            if x > 0:
-                value = min(value, image[y, x - 1])
-            if x + 1 < width:
-                value = min(value, image[y, x + 1])
-            out[y, x] = value
+            line[x] = min(row[x], min(above[x], below[x]))
+        left, right = row[: width - 1], row[1:]
+        inner = line[1:]
+        for x in range(width - 1):
+            inner[x] = min(inner[x], left[x])
+        for x in range(width - 1):
+            line[x] = min(line[x], right[x])
     return out
 
 
 @kernel
-def component_parents(image: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Tree of the image's 4-connected bright components, as the parent of each pixel.
+def component_parents(
+    height: int, width: int, order: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Tree of an image's 4-connected bright components, as the parent of each pixel.
 
     `order` lists the pixels from bright to dark. A pixel's descendants are the brighter part of
     its component (max-tree; Berger et al. 2007). The last pixel of a component is its own parent.
     """
-    height, width = image.shape
-    parent = np.full(height * width, -1, np.int64)
-    root = np.empty(height * width, np.int64)
-    for pixel in order:
-        parent[pixel] = pixel
-        root[pixel] = pixel
-        y, x = pixel // width, pixel % width
+    parent = np.full(height * width, -1, np.int32)
+    # Sets of joined pixels: of each its members lead to one of them, which knows size and darkest.
+    member = np.empty(height * width, np.int32)
+    sizes = np.ones(height * width, np.int32)
+    darkest = np.empty(height * width, np.int32)
+    sides = (-width, width, -1, 1)
+    for place in order:
+        pixel = np.int32(place)
+        parent[np.uint64(pixel)] = pixel
+        member[np.uint64(pixel)] = pixel
+        darkest[np.uint64(pixel)] = pixel
+        x = np.uint32(pixel) % np.uint32(width)
+        inside = pixel >= width, pixel + width < height * width, x > 0, x + 1 < width
+        own = pixel
         for side in range(4):
-            v = y + (1 if side == 0 else -1 if side == 1 else 0)
-            u = x + (1 if side == 2 else -1 if side == 3 else 0)
-            if v < 0 or u < 0 or v >= height or u >= width or parent[v * width + u] < 0:
+            if not inside[side]:
                 continue
-            top = v * width + u
-            while root[top] != top:
-                root[top] = root[root[top]]
-                top = root[top]
-            if top != pixel:
-                root[top] = pixel
-                parent[top] = pixel
+            other = np.int32(pixel + sides[side])
+            if parent[np.uint64(other)] < 0:
+                continue
+            while member[np.uint64(other)] != other:
+                member[np.uint64(other)] = member[np.uint64(member[np.uint64(other)])]
+                other = member[np.uint64(other)]
+            if other == own:
+                continue
+            parent[np.uint64(darkest[np.uint64(other)])] = pixel
+            # The smaller set joins the larger, which keeps the ways short.
+            if sizes[np.uint64(other)] > sizes[np.uint64(own)]:
+                own, other = other, own
+            member[np.uint64(other)] = own
+            sizes[np.uint64(own)] += sizes[np.uint64(other)]
+            darkest[np.uint64(own)] = pixel
     return parent
 
 
@@ -62,7 +76,7 @@ def reconstruct(
     markers: NDArray[np.float64],
     mask: NDArray[np.float64],
     order: NDArray[np.int64],
-    parent: NDArray[np.int64],
+    parent: NDArray[np.int32],
 ) -> None:
     """Dilate each marker under the mask until nothing changes, 4-connected, in place.
 

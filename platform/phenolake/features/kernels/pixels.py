@@ -116,6 +116,32 @@ def edge_flags(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 
 @kernel
+def flagged_pixels(
+    flags: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+    bits: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Listed pixels that have one of the bits, and where each object's begin among them."""
+    count = starts.shape[0] - 1
+    flagged_starts = np.zeros(count + 1, np.int64)
+    room = 0
+    for y in range(flags.shape[0]):
+        for x in range(flags.shape[1]):
+            room += (flags[y, x] & bits) != 0
+    out = np.empty(room, np.int64)
+    size = 0
+    for k in range(count):
+        for p in range(starts[k], starts[k + 1]):
+            if flags[np.uint64(rows[p]), np.uint64(cols[p])] & bits:
+                out[size] = p
+                size += 1
+        flagged_starts[k + 1] = size
+    return out, flagged_starts
+
+
+@kernel
 def gather(
     image: NDArray[np.generic],
     rows: NDArray[np.int32],
