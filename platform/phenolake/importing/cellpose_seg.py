@@ -102,7 +102,7 @@ def _plain_values(data: bytes, path: Path) -> Any:
             if opcode.name not in _OPCODES:
                 raise refused
             # The memo is a table that grows to its largest index.
-            if opcode.name in _PUTS and int(argument) > len(data):
+            if opcode.name in _PUTS and int(str(argument)) > len(data):
                 raise refused
         outer = _Unpickler(io.BytesIO(data)).load()
     except ImageReadError:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from phenolake.errors import PhenolakeError
+from phenolake.errors import PhenolakeError, UnknownNameError
 from phenolake.evaluation.matching import Overlaps, find_overlaps
 from phenolake.evaluation.segmentation import THRESHOLDS, pooled_scores
 from phenolake.images.planes import Problem
@@ -50,18 +50,18 @@ def available_methods() -> tuple[dict[str, FindNuclei], dict[str, str]]:
     """Return the methods that run on this machine by name, and why the others don't."""
     ready: dict[str, FindNuclei] = {}
     missing: dict[str, str] = {}
-    names = [name for name, method in METHODS.items() if not method.takes_model]
-    for name in dict.fromkeys([*names, resolve_method("auto").name]):
+    chosen = resolve_method("auto")
+    for name in dict.fromkeys([*METHODS, chosen.name]):
         try:
             segmenter(name)
+        except UnknownNameError:
+            missing[name] = chosen.reason  # a family that only runs with a model's name
         except PhenolakeError as error:
             missing[name] = str(error)
         else:
             ready[name] = nuclei_by(name)
-    for family, method in METHODS.items():
-        if method.takes_model and not any(name.startswith(f"{family}:") for name in ready):
-            missing.setdefault(family, resolve_method("auto").reason)
-    return ready, missing
+    families = {name.partition(":")[0] for name in ready}
+    return ready, {name: why for name, why in missing.items() if name not in families}
 
 
 def nuclei_by(method: str) -> FindNuclei:
