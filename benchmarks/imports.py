@@ -8,6 +8,7 @@ CPU time, and peak memory. `--cytotable PYTHON` names an interpreter that has Cy
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -54,6 +55,7 @@ def write_export(folder: Path, cells: int, features: int) -> int:
             "Metadata_Plate": ["P1"] * sites,
             "Metadata_Well": wells,
             "Metadata_Site": [1 + i // 384 for i in range(sites)],
+            "FileName_DNA": [f"{i}.tif" for i in range(sites)],
         }
     ).write_csv(folder / "Image.csv")
     number = np.tile(np.arange(1, CELLS_PER_SITE + 1), sites)
@@ -155,7 +157,9 @@ def by_cytotable(source: Path, target: Path) -> int:
         chunk_size=30_000,
         parsl_config=Config(executors=[ThreadPoolExecutor()]),
     )
-    parsl.dfk().cleanup()
+    # Older releases leave their workers running.
+    with contextlib.suppress(parsl.errors.NoDataFlowKernelError):
+        parsl.dfk().cleanup()
     return pl.scan_parquet(out).select(pl.len()).collect().item()
 
 

@@ -8,6 +8,7 @@ from phenolake.identity import PlateKey
 from phenolake.screens.landing import LandingState, scan_inbox
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
 from phenolake_assets.partitions import PLATES, plates, screens
+from phenolake_assets.store_inbox import plates_in_store
 from phenolake_resources import ScreensResource
 
 
@@ -110,4 +111,4 @@ def failed_runs(context: dg.RunFailureSensorContext) -> None:
     )
 
 
-SENSORS = [new_plates, finished_screens, marts_after_screens, failed_runs]
+SENSORS = [plates_in_store, new_plates, finished_screens, marts_after_screens, failed_runs]

@@ -11,6 +11,7 @@ from phenolake_assets.marts import mart_assets
 from phenolake_assets.quarantine import quarantine
 from phenolake_assets.schedules import SCHEDULES
 from phenolake_assets.sensors import SENSORS
+from phenolake_assets.store_inbox import fetch_job
 from phenolake_resources import resources_for
 
 
@@ -23,7 +24,7 @@ def definitions(settings: Settings) -> dg.Definitions:
             quarantine,
             mart_assets(manifest_file(settings.home_path / "dbt")),
         ],
-        jobs=JOBS,
+        jobs=[*JOBS, fetch_job],
         sensors=SENSORS,
         schedules=SCHEDULES,
         resources=resources_for(settings),

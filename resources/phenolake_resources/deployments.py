@@ -19,6 +19,8 @@ def resources_for(settings: Settings) -> dict[str, Any]:
         "screens": ScreensResource(
             registry=str(home / "screens"),
             inbox=str(settings.inbox_path),
+            inbox_uri=settings.inbox_uri,
+            linked_folders=[str(folder) for folder in settings.linked_paths],
             quiet_time_s=settings.quiet_time_s,
             segmentation=settings.segmentation,
         ),

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from phenolake.screens.registry import ScreenRegistry
+from phenolake.screens.store_inbox import StoreInbox
 
 
 class ScreensResource(dg.ConfigurableResource):
@@ -18,8 +19,17 @@ class ScreensResource(dg.ConfigurableResource):
     quiet_time_s: float = Field(
         description="seconds without change after which a plate is complete"
     )
+    inbox_uri: str = Field("", description="object store whose plates are copied to the inbox")
+    linked_folders: list[str] = Field(
+        default_factory=list, description="folders that links to plates may lead to"
+    )
     segmentation: str = Field(description="segmentation method of screens that name none")
 
     def open(self) -> ScreenRegistry:
         """The screens of this installation."""
-        return ScreenRegistry(Path(self.registry), Path(self.inbox))
+        links = tuple(Path(folder) for folder in self.linked_folders)
+        return ScreenRegistry(Path(self.registry), Path(self.inbox), links)
+
+    def store(self) -> StoreInbox | None:
+        """The object store that is watched, if one is."""
+        return StoreInbox(self.inbox_uri) if self.inbox_uri else None

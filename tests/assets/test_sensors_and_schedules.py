@@ -10,6 +10,7 @@ import pytest
 from phenolake_assets.partitions import PLATES, SCREENS
 from phenolake_assets.schedules import nightly_screens
 from phenolake_assets.sensors import finished_screens, new_plates
+from phenolake_assets.store_inbox import fetch_job, plates_in_store
 from phenolake_resources import ScreensResource
 from plates import write_screen, write_site
 
@@ -172,3 +173,47 @@ def test_a_site_added_later_is_not_a_new_plate(instance, screens, tmp_path):
     assert daemon.tick() == ["gfp__P1"]
     write_site(screen / "P1", "A02")
     assert instance.get_dynamic_partitions(PLATES) == ["gfp__P1"]
+
+
+def test_a_plate_in_an_object_store_is_copied_once_and_becomes_a_partition(
+    instance, screens, tmp_path
+):
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    made = write_screen(tmp_path / "made" / "gfp", wells=("A01",))
+    complete(made)
+    store.put(str(made), "/inbox/gfp", recursive=True)
+    watching = ScreensResource(**{**screens.model_dump(), "inbox_uri": "memory://inbox"})
+    daemon = Daemon(plates_in_store, instance, screens=watching)
+    result = plates_in_store(
+        dg.build_sensor_context(instance=instance, resources={"screens": watching})
+    )
+    (request,) = result.run_requests
+    done = fetch_job.execute_in_process(
+        run_config=request.run_config, resources={"screens": watching}, instance=instance
+    )
+    assert done.success
+    assert len(daemon.tick()) == 0
+    assert Daemon(new_plates, instance, screens=watching).tick() == ["gfp__P1"]
+
+
+def test_an_inbox_that_is_a_folder_has_nothing_to_fetch(instance, screens):
+    assert Daemon(plates_in_store, instance, screens=screens).tick() == []
+
+
+def test_a_link_out_of_the_inbox_is_refused_until_its_folder_is_allowed(
+    instance, screens, tmp_path
+):
+    elsewhere = write_screen(tmp_path / "elsewhere", wells=("A01",))
+    complete(elsewhere)
+    screen = write_screen(tmp_path / "inbox" / "gfp", plates=(), wells=("A01",))
+    (screen / "linked").symlink_to(elsewhere / "P1")
+    (tmp_path / "inbox" / "other").symlink_to(elsewhere)
+    context = dg.build_sensor_context(instance=instance, resources={"screens": screens})
+    reason = new_plates(context).skip_reason.skip_message
+    assert f"{screen / 'linked'} is a link to {elsewhere / 'P1'}" in reason
+    assert f"{tmp_path / 'inbox' / 'other'} is a link to {elsewhere}" in reason
+    allowed = ScreensResource(**{**screens.model_dump(), "linked_folders": [str(elsewhere)]})
+    assert Daemon(new_plates, instance, screens=allowed).tick() == ["gfp__linked", "other__P1"]

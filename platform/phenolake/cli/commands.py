@@ -45,13 +45,36 @@ def ingest(
         typer.Option(help="Name of the screen; default: from screen.yaml, or the folder's."),
     ] = None,
     config: Config = None,
+    another_root: Annotated[
+        bool,
+        typer.Option(
+            "--another-root", help="The folder holds further plates of a screen that is known."
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option(help="Also redo plates that are up to date.")] = False,
     models: Annotated[bool, typer.Option(help="Train models and predict.")] = True,
 ) -> None:
     """Register a screen and materialize every table for it."""
     from phenolake.cli.ingest import ingest_screen
 
-    raise typer.Exit(ingest_screen(folder, screen, config, force=force, with_models=models))
+    raise typer.Exit(
+        ingest_screen(
+            folder, screen, config, another_root=another_root, force=force, with_models=models
+        )
+    )
+
+
+@app.command()
+def fetch(
+    inbox: Annotated[
+        str | None,
+        typer.Argument(help="Object store such as s3://bucket/inbox; default: PHENOLAKE_INBOX."),
+    ] = None,
+) -> None:
+    """Copy complete plates of an object-store inbox to this machine."""
+    from phenolake.cli.fetch import fetch_inbox
+
+    raise typer.Exit(fetch_inbox(inbox))
 
 
 @app.command()

@@ -46,7 +46,9 @@ def import_folder(source: Path, screen: str, kind: str | None, options: Options)
 
 def _register(settings: Settings, screen: str, source: Path) -> None:
     """Give a screen without images a folder with a `screen.yaml`, unless it is known."""
-    registry = ScreenRegistry(settings.home_path / "screens", settings.inbox_path)
+    registry = ScreenRegistry(
+        settings.home_path / "screens", settings.inbox_path, settings.linked_paths
+    )
     try:
         registry.screen(screen)
     except UnknownNameError:

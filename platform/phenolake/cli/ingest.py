@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -24,10 +25,13 @@ def ingest_screen(
     name: str | None = None,
     config: Path | None = None,
     *,
+    another_root: bool = False,
     force: bool = False,
     with_models: bool = True,
 ) -> int:
     """Materialize every table of a screen; returns 0, or 1 when a run failed.
+
+    With `another_root` the folder holds further plates of a screen that is known already.
 
     A folder without a `screen.yaml` gets the one `phenolake inspect` proposes, kept with the
     registered screens. Plates whose profiles are newer than their files, and a screen of which
@@ -36,14 +40,21 @@ def ingest_screen(
     settings = Settings()
     lake = Lake(settings.tables_uri)
     lake.validate()
-    registry = ScreenRegistry(settings.home_path / "screens", settings.inbox_path)
-    config = config or keep_proposal(folder, settings.home_path / "screens", name)
-    plates = Screen.open(folder, config, name).plates()
-    if not plates:
+    screens = settings.home_path / "screens"
+    registry = ScreenRegistry(screens, settings.inbox_path, settings.linked_paths)
+    if not another_root:
+        config = config or keep_proposal(folder, screens, name)
+    own = replace(Screen.open(folder, config, name), linked_folders=settings.linked_paths)
+    for refused in own.refused_links():
+        typer.secho(f"  {refused}", fg="yellow", err=True)
+    if not own.plates():
         raise EmptyFolderError(folder, "TIFF and PNG files in one folder per plate")
-    screen = registry.register(folder, config, name)
+    screen = registry.register(folder, config, name, as_another_root=another_root)
+    plates = screen.plates()
     leave_out = () if with_models else MODELS
-    typer.echo(f"screen {screen.config.name}: {len(plates)} plate(s) in {screen.folder}")
+    typer.echo(
+        f"screen {screen.config.name}: {len(plates)} plate(s) in {' and '.join(map(str, screen.roots))}"
+    )
     with local_runner(settings) as runner:
         instance = runner.instance
         instance.add_dynamic_partitions("plates", [str(plate.key) for plate in plates])

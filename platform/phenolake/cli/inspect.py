@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from phenolake.images.planes import PROJECTION_Z, Problem
 from phenolake.images.readers import detect_reader
 from phenolake.screens.discover import SCREEN_FILE, Plate, Screen
 from phenolake.screens.proposal import propose
+from phenolake.settings import Settings
 
 #: More problems than these are counted, not listed.
 LISTED = 10
@@ -24,7 +25,10 @@ LISTED = 10
 
 def inspect_folder(folder: Path, config: Path | None = None) -> int:
     """Print what is there and a `screen.yaml` to start from; returns 1 when something is wrong."""
-    screen = Screen.open(folder, config)
+    links = Settings().linked_paths
+    screen = replace(Screen.open(folder, config), linked_folders=links)
+    for refused in screen.refused_links():
+        typer.secho(str(refused), fg="yellow", err=True)
     plates = screen.plates()
     if not plates:
         raise EmptyFolderError(
@@ -33,7 +37,7 @@ def inspect_folder(folder: Path, config: Path | None = None) -> int:
     described = config is not None or (screen.folder / SCREEN_FILE).exists()
     detection = detect_reader(plates[0].folder, screen.config.pattern)
     proposal = screen.config if described else propose(screen, plates, detection)
-    screen = Screen(screen.folder, proposal)
+    screen = replace(screen, config=proposal)
     is_mixed = not described and proposal.reader is None
     typer.echo(f"{screen.folder}: {len(plates)} plate(s)")
     typer.echo(f"  reader    {proposal.reader or detection.reader} ({detection.reason})")

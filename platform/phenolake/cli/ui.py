@@ -36,7 +36,8 @@ def serve(host: str, port: int, mlflow_port: int) -> int:
     typer.echo(
         f"Dagster: http://{host}:{port}   MLflow: {settings.mlflow_uri or f'http://{host}:{mlflow_port}'}"
     )
-    typer.echo(f"Drop plates into {settings.inbox_path}/<screen>/<plate>/. Press Ctrl-C to stop.")
+    inbox = settings.inbox_uri or settings.inbox_path
+    typer.echo(f"Drop plates into {inbox}/<screen>/<plate>/. Press Ctrl-C to stop.")
     # MLflow's job workers serve language models; seven idle processes are saved without them.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phenolake.errors import ConfigurationError, EmptyFolderError, PlateTwiceError
+from phenolake.errors import ConfigurationError, EmptyFolderError, LinkRefusedError, PlateTwiceError
 from phenolake.identity import PlateKey, checked_name
 from phenolake.images.readers.base import image_files
 from phenolake.screens.config import ScreenConfig, load_screen_config
-from phenolake.screens.plate_folders import FoundPlate, find_plates, newest_change
+from phenolake.screens.plate_folders import (
+    FoundPlate,
+    find_plates,
+    linked_folders,
+    newest_change,
+    plates_of_folder,
+)
 
 SCREEN_FILE = "screen.yaml"
 
@@ -27,6 +35,8 @@ class Screen:
     config: ScreenConfig
     #: other folders that hold plates of the same screen
     more_roots: tuple[Path, ...] = ()
+    #: folders outside of the roots that links to plates may lead to
+    linked_folders: tuple[Path, ...] = ()
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -44,11 +54,13 @@ class Screen:
         ScreenConfigError
             If the configuration can't be used.
         """
+        # A link to a screen's folder gives the screen its name.
+        own_name = Path(os.path.abspath(folder.expanduser())).name  # noqa: PTH100 (it follows links)
         folder = folder.expanduser().resolve()
         if not folder.is_dir():
             raise EmptyFolderError(folder, "a folder of this name")
         config = load_screen_config(
-            config_file or folder / SCREEN_FILE, name or plate_name(folder.name)
+            config_file or folder / SCREEN_FILE, name or plate_name(own_name)
         )
         if name is not None and config.name != name:
             config = config.model_copy(update={"name": checked_name("screen", name)})
@@ -67,7 +79,7 @@ class Screen:
         plates = []
         for root in self.roots:
             taken: dict[str, int] = {}
-            for found in find_plates(root, whole):
+            for found in [*find_plates(root, whole), *self._linked(root)]:
                 name = plate_name(found.name)
                 # Two folders may differ only in signs that a plate's name can't have.
                 taken[name] = taken.get(name, 0) + 1
@@ -76,6 +88,23 @@ class Screen:
                     Plate(PlateKey(self.config.name, name), found.folder, found.shares_folder)
                 )
         return sorted(plates, key=lambda plate: plate.key)
+
+    def refused_links(self) -> list[LinkRefusedError]:
+        """Links to folders that are not followed, since they lead out of the allowed folders."""
+        return [
+            LinkRefusedError(link, link.resolve())
+            for root in self.roots
+            for link in linked_folders(root)
+            if not is_below(link, (*self.roots, *self.linked_folders))
+        ]
+
+    def _linked(self, root: Path) -> Iterator[FoundPlate]:
+        """Plates that links below a root lead to; what lies in the screen is found there."""
+        for link in linked_folders(root):
+            target = link.resolve()
+            within = is_below(link, self.roots) or any(is_below(r, [target]) for r in self.roots)
+            if is_below(link, self.linked_folders) and not within:
+                yield from plates_of_folder(target, link.name)
 
     def plate(self, name: str) -> Plate:
         """The plate of that name.
@@ -115,6 +144,12 @@ class Plate:
         return time.time() - max(times, default=time.time()) >= quiet_time_s
 
 
+def is_below(path: Path, folders: Iterable[Path]) -> bool:
+    """Whether a path is one of the folders or lies below one, links followed."""
+    real = path.resolve()
+    return any(real.is_relative_to(folder) for folder in folders)
+
+
 def plate_name(text: str) -> str:
     """A plate's name from a folder's or an index's: what a key can't hold becomes `-` or `_`."""
     clean = "".join(c if c.isprintable() and c not in "/\\\"'" else "-" for c in text)
@@ -133,4 +168,13 @@ def inside(root: Path, relative: str) -> Path:
     return path
 
 
-__all__ = ["COMPLETE_MARK", "SCREEN_FILE", "FoundPlate", "Plate", "Screen", "inside", "plate_name"]
+__all__ = [
+    "COMPLETE_MARK",
+    "SCREEN_FILE",
+    "FoundPlate",
+    "Plate",
+    "Screen",
+    "inside",
+    "is_below",
+    "plate_name",
+]

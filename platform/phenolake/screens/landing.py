@@ -152,6 +152,7 @@ def _find(
 ) -> None:
     """Add the folder of each plate of a screen; list them anew only if a folder changed."""
     name = screen.config.name
+    scan.errors += map(str, screen.refused_links())
     listed = state.screens.get(name)
     if (
         listed is None

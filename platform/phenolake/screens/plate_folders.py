@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from phenolake.images.readers.base import entries_of, holds_image
@@ -51,6 +52,23 @@ def find_plates(folder: Path, whole: str) -> list[FoundPlate]:
     return [plate for child in children for plate in _plates_of(child)]
 
 
+def plates_of_folder(folder: Path, name: str) -> list[FoundPlate]:
+    """The plate of that name in a folder that a link leads to, or the several below it."""
+    return [
+        replace(plate, name=name + plate.name.removeprefix(folder.name))
+        for plate in (_plates_of(folder) if _holds_images(folder) else [])
+    ]
+
+
+def linked_folders(folder: Path) -> list[Path]:
+    """Links to folders directly below a folder, by name; loops and links to nothing are left out."""
+    return [
+        Path(entry.path)
+        for entry in entries_of(folder)
+        if entry.is_symlink() and not entry.name.startswith(("_", ".")) and _is_folder(entry)
+    ]
+
+
 def newest_change(folder: Path) -> list[float]:
     """Times of change of the first folders of a plate that has no image files, as a Zarr store."""
     places = [folder, *_folders(folder)]
@@ -90,6 +108,13 @@ def _marked(folder: Path, depth: int) -> Iterator[Path]:
             yield child
         elif depth < MAX_DEPTH:
             yield from _marked(child, depth + 1)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_plate(folder: Path) -> bool:

@@ -10,8 +10,8 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from phenolake.errors import ConfigurationError, PhenolakeError, UnknownNameError
-from phenolake.screens.discover import SCREEN_FILE, Screen
+from phenolake.errors import ConfigurationError, LinkRefusedError, PhenolakeError, UnknownNameError
+from phenolake.screens.discover import SCREEN_FILE, Screen, is_below
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class ScreenRegistry:
 
     folder: Path
     inbox: Path
+    #: folders outside of a screen that links to its plates may lead to
+    linked_folders: tuple[Path, ...] = ()
 
     def register(
         self,
@@ -31,24 +33,31 @@ class ScreenRegistry:
     ) -> Screen:
         """Remember a screen; the same folder may be registered again.
 
-        With `as_another_root` the folder holds further plates of a screen that is registered.
+        With `as_another_root` the folder holds further plates of a screen that is known, and whose
+        settings apply.
 
         Raises
         ------
         ConfigurationError
             If another folder already holds the name.
+        UnknownNameError
+            If `as_another_root` names no known screen.
         """
         screen = Screen.open(screen_folder, config_file, name)
         known = self._entry(screen.config.name)
+        if as_another_root and not known.exists():
+            main = self.screen(screen.config.name)  # one of the inbox
+            self._write(
+                known, {"folder": str(main.folder), "config": None, "name": main.config.name}
+            )
         if known.exists():
             record = json.loads(known.read_text(encoding="utf-8"))
             roots = [record["folder"], *record.get("more_roots", [])]
             if as_another_root and str(screen.folder) not in roots:
                 record["more_roots"] = [*roots[1:], str(screen.folder)]
                 self._write(known, record)
-                return self._registered(known)
-            if str(screen.folder) in roots[1:]:
-                return self._registered(known)
+            if as_another_root or str(screen.folder) in roots[1:]:
+                return self.screen(screen.config.name)
             if Path(record["folder"]) != screen.folder:
                 raise ConfigurationError(
                     f"screen name {screen.config.name!r} is taken by {record['folder']}; "
@@ -61,7 +70,7 @@ class ScreenRegistry:
             "more_roots": record.get("more_roots", []) if known.exists() else [],
         }
         self._write(known, record)
-        return screen
+        return self.screen(screen.config.name)
 
     def _write(self, known: Path, record: dict[str, object]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +88,7 @@ class ScreenRegistry:
         of_this_name += [s for s in self._in_inbox()[0] if s.config.name == name]
         if not of_this_name:
             raise UnknownNameError("screen", name, [s.config.name for s in self.screens()[0]])
-        return _merged(of_this_name)
+        return self._merged(of_this_name)
 
     def screens(self) -> tuple[list[Screen], list[PhenolakeError]]:
         """All screens by name, and the errors of those whose configuration can't be used."""
@@ -93,7 +102,7 @@ class ScreenRegistry:
         by_name: dict[str, list[Screen]] = {}
         for screen in [*screens, *in_inbox]:
             by_name.setdefault(screen.config.name, []).append(screen)
-        return [_merged(found) for _, found in sorted(by_name.items())], errors
+        return [self._merged(found) for _, found in sorted(by_name.items())], errors
 
     def _entry(self, name: str) -> Path:
         return self.folder / f"{name}.json"
@@ -114,15 +123,18 @@ class ScreenRegistry:
         for folder in sorted(self.inbox.iterdir()):
             if not folder.is_dir() or folder.name.startswith((".", "_")):
                 continue
+            if not is_below(folder, (self.inbox.resolve(), *self.linked_folders)):
+                errors.append(LinkRefusedError(folder, folder.resolve()))
+                continue
             try:
                 screens.append(Screen.open(folder, folder / SCREEN_FILE))
             except PhenolakeError as error:
                 errors.append(error)
         return screens, errors
 
-
-def _merged(found: list[Screen]) -> Screen:
-    """One screen of all that have a name: the first one's settings, plates from every root."""
-    first = found[0]
-    roots = dict.fromkeys(root for screen in found for root in screen.roots)
-    return replace(first, more_roots=tuple(root for root in roots if root != first.folder))
+    def _merged(self, found: list[Screen]) -> Screen:
+        """One screen of all that have a name: the first one's settings, plates from every root."""
+        first = found[0]
+        roots = dict.fromkeys(root for screen in found for root in screen.roots)
+        more = tuple(root for root in roots if root != first.folder)
+        return replace(first, more_roots=more, linked_folders=self.linked_folders)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 _FINGERPRINT = "_FETCHED"
+#: So many plates that were fetched before are looked at in one round for new or changed objects.
+RECHECKED = 20
 
 
 @dataclass(frozen=True)
@@ -36,34 +38,146 @@ class StorePlate:
         return judge(self.listing, quiet_time_s, time.time() if now is None else now)
 
 
-def store_plates(uri: str, options: Mapping[str, Any] | None = None) -> Iterator[StorePlate]:
-    """Plates of an inbox such as `s3://bucket/inbox`, from one listing of its objects.
+@dataclass
+class StoreScan:
+    """Plates to fetch with their fingerprints, others with the reason, and whose turn is next."""
 
-    Raises
-    ------
-    ConfigurationError
-        If the URI's store can't be reached or needs a package that is not installed.
-    """
-    filesystem, root = _opened(uri, options)
-    try:
-        objects = filesystem.find(root, detail=True)
-    except Exception as error:  # every store has errors of its own
-        raise ConfigurationError(f"inbox {uri}: can't be listed: {error}") from error
-    plates: dict[tuple[str, str], list[Entry]] = {}
-    for path, facts in objects.items():
-        below = PurePosixPath(path).relative_to(PurePosixPath(root)).parts
-        if len(below) >= 3 and not any(part in ("..", ".") for part in below):
-            entry = Entry("/".join(below[2:]), int(facts.get("size") or 0), _changed(facts))
-            plates.setdefault((below[0], below[1]), []).append(entry)
-    for (screen, plate), entries in sorted(plates.items()):
-        prefix = f"{root}/{screen}/{plate}"
+    due: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    turn: int = 0
+
+
+@dataclass(frozen=True)
+class StoreInbox:
+    """An inbox such as `s3://bucket/inbox`; `options` go to fsspec, keys come from AWS_* variables."""
+
+    uri: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def prefixes(self) -> dict[PlateKey, list[str]]:
+        """Where the plates are, from listings of folders only; two that share a name share a key.
+
+        Raises
+        ------
+        ConfigurationError
+            If the store can't be reached or needs a package that is not installed.
+        """
+        filesystem, root = self._opened()
+        plates: dict[PlateKey, list[str]] = {}
+        for screen in self._folders(filesystem, root):
+            for plate in self._folders(filesystem, screen):
+                key = PlateKey(plate_name(_name(screen)), plate_name(_name(plate)))
+                plates.setdefault(key, []).append(plate)
+        return dict(sorted(plates.items()))
+
+    def plate(self, key: PlateKey, prefix: str) -> StorePlate:
+        """What lies below a prefix."""
+        filesystem, _ = self._opened()
+        entries = []
+        for path, facts in self._asked(filesystem.find, prefix, detail=True).items():
+            below = PurePosixPath(path).relative_to(PurePosixPath(prefix)).parts
+            if below and not any(part in ("..", ".") for part in below):
+                entries.append(Entry("/".join(below), int(facts.get("size") or 0), _changed(facts)))
         mark = next((entry for entry in entries if entry.name in MARKS), None)
         text = ""
         if mark is not None and mark.size:
-            text = filesystem.cat_file(f"{prefix}/{mark.name}").decode("utf-8", "replace")
+            content = self._asked(filesystem.cat_file, f"{prefix}/{mark.name}")
+            text = content.decode("utf-8", "replace")
         files = tuple(entry for entry in entries if entry.name not in MARKS)
-        listing = Listing(files, (), mark.name if mark else None, text)
-        yield StorePlate(PlateKey(plate_name(screen), plate_name(plate)), prefix, listing)
+        return StorePlate(key, prefix, Listing(files, (), mark.name if mark else None, text))
+
+    def scan(
+        self, inbox: Path, quiet_time_s: float, turn: int = 0, now: float | None = None
+    ) -> StoreScan:
+        """Which plates are complete and not in the local inbox as they are in the store.
+
+        Plates that were fetched are looked at again a few in each round, beginning with `turn`.
+        """
+        plates = self.prefixes()
+        fetched = [key for key in plates if _fetched(inbox, key) is not None]
+        count = len(fetched)
+        again = {fetched[(turn + i) % count] for i in range(min(RECHECKED, count))}
+        scan = StoreScan(turn=(turn + RECHECKED) % max(1, count))
+        for key, prefixes in plates.items():
+            if len(prefixes) > 1:
+                scan.errors.append(f"plate {key} is in {' and in '.join(prefixes)}; rename one")
+                continue
+            if _fetched(inbox, key) is not None and key not in again:
+                continue
+            plate = self.plate(key, prefixes[0])
+            judgement = plate.judged(quiet_time_s, now)
+            if not judgement.is_complete:
+                scan.waiting[str(key)] = judgement.reason
+            elif plate.listing.fingerprint != _fetched(inbox, key):
+                scan.due[str(key)] = plate.listing.fingerprint
+        return scan
+
+    def fetch(self, plate: StorePlate, inbox: Path) -> int:
+        """Copy a plate to the local inbox; returns the number of files.
+
+        A file is written under a `.part` name and renamed, files that the store lacks are removed,
+        and the mark comes last: the local inbox never shows half a plate. Files of the screen
+        itself (`screen.yaml`, plate map) come along.
+        """
+        filesystem, _ = self._opened()
+        screen = inbox / plate.key.screen
+        folder = screen / plate.key.plate
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKS[0]).unlink(missing_ok=True)
+        (folder / _FINGERPRINT).unlink(missing_ok=True)
+        for facts in self._asked(filesystem.ls, plate.prefix.rpartition("/")[0], detail=True):
+            if facts["type"] == "file" and _name(facts["name"]):
+                self._copy(filesystem, facts["name"], screen, _name(facts["name"]))
+        names = {entry.name for entry in plate.listing.files}
+        for name in names:
+            self._copy(filesystem, f"{plate.prefix}/{name}", folder, name)
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            if path.relative_to(folder).as_posix() not in names:
+                path.unlink()
+        (folder / _FINGERPRINT).write_text(plate.listing.fingerprint, encoding="utf-8")
+        (folder / MARKS[0]).touch()
+        return len(names)
+
+    def _opened(self) -> tuple[AbstractFileSystem, str]:
+        import fsspec
+
+        try:
+            filesystem, root = fsspec.core.url_to_fs(self.uri, **self.options)
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(f"inbox {self.uri}: {error}") from error
+        filesystem.invalidate_cache()
+        return filesystem, str(root).rstrip("/")
+
+    def _asked(self, question: Callable[..., Any], *values: object, **options: object) -> Any:
+        try:
+            return question(*values, **options)
+        except Exception as error:  # every store has errors of its own
+            reason = str(error) or type(error).__name__
+            raise ConfigurationError(f"inbox {self.uri}: can't be read: {reason}") from error
+
+    def _folders(self, filesystem: AbstractFileSystem, prefix: str) -> list[str]:
+        return [
+            str(facts["name"]).rstrip("/")
+            for facts in self._asked(filesystem.ls, prefix, detail=True)
+            if facts["type"] == "directory" and not _name(facts["name"]).startswith((".", "_"))
+        ]
+
+    def _copy(self, filesystem: AbstractFileSystem, source: str, folder: Path, name: str) -> None:
+        target = folder / name
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise ConfigurationError(f"{source!r} leaves the plate's folder {folder}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.part")
+        self._asked(filesystem.get_file, source, str(part))
+        part.replace(target)
+
+
+def store_plates(uri: str, options: Mapping[str, Any] | None = None) -> Iterator[StorePlate]:
+    """Plates of an inbox such as `s3://bucket/inbox`, and what lies below each."""
+    store = StoreInbox(uri, options or {})
+    for key, prefixes in store.prefixes().items():
+        yield from (store.plate(key, prefix) for prefix in prefixes)
 
 
 def fetch_plates(
@@ -72,62 +186,48 @@ def fetch_plates(
     quiet_time_s: float,
     options: Mapping[str, Any] | None = None,
     clock: Callable[[], float] = time.time,
-) -> dict[str, str]:
-    """Copy complete plates, new or changed, to a local inbox; returns what happened to each.
-
-    A file is written under a `.part` name and renamed, and the mark comes last: the local inbox
-    never shows half a plate. Files of the screen itself (`screen.yaml`, plate map) come along.
-    """
-    filesystem, root = _opened(uri, options)
-    outcome: dict[str, str] = {}
-    for plate in store_plates(uri, options):
+) -> Iterator[tuple[PlateKey, str]]:
+    """Copy complete plates, new or changed, to a local inbox; yields what happened to each."""
+    store = StoreInbox(uri, options or {})
+    for key, prefixes in store.prefixes().items():
+        if len(prefixes) > 1:
+            yield key, f"is in {' and in '.join(prefixes)}; rename one"
+            continue
+        plate = store.plate(key, prefixes[0])
         judgement = plate.judged(quiet_time_s, clock())
         if not judgement.is_complete:
-            outcome[str(plate.key)] = judgement.reason
-            continue
-        screen = inbox / plate.key.screen
-        folder = screen / plate.key.plate
-        done = folder / _FINGERPRINT
-        if done.exists() and done.read_text(encoding="utf-8") == plate.listing.fingerprint:
-            outcome[str(plate.key)] = "up to date"
-            continue
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARKS[0]).unlink(missing_ok=True)
-        _fetch_screen_files(filesystem, f"{root}/{PurePosixPath(plate.prefix).parts[-2]}", screen)
-        for entry in plate.listing.files:
-            _fetch(filesystem, f"{plate.prefix}/{entry.name}", folder, entry.name)
-        done.write_text(plate.listing.fingerprint, encoding="utf-8")
-        (folder / MARKS[0]).touch()
-        outcome[str(plate.key)] = "fetched"
-    return outcome
+            yield key, judgement.reason
+        elif _fetched(inbox, key) == plate.listing.fingerprint:
+            yield key, "up to date"
+        else:
+            store.fetch(plate, inbox)
+            yield key, "fetched"
 
 
-def _fetch_screen_files(filesystem: AbstractFileSystem, prefix: str, screen: Path) -> None:
-    for facts in filesystem.ls(prefix, detail=True):
-        name = PurePosixPath(facts["name"]).name
-        if facts["type"] == "file" and name:
-            _fetch(filesystem, facts["name"], screen, name)
+def fetch_plate(store: StoreInbox, key: PlateKey, inbox: Path) -> int:
+    """Copy one plate to a local inbox as it is in the store now; returns the number of files.
+
+    Raises
+    ------
+    ConfigurationError
+        If the store has no such plate, or two.
+    """
+    prefixes = store.prefixes().get(key, [])
+    if len(prefixes) != 1:
+        raise ConfigurationError(f"inbox {store.uri}: {len(prefixes)} plates are named {key}")
+    return store.fetch(store.plate(key, prefixes[0]), inbox)
 
 
-def _fetch(filesystem: AbstractFileSystem, source: str, folder: Path, name: str) -> None:
-    target = folder / name
-    if not target.resolve().is_relative_to(folder.resolve()):
-        raise ConfigurationError(f"{source!r} leaves the plate's folder {folder}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
-    filesystem.get_file(source, str(part))
-    part.replace(target)
-
-
-def _opened(uri: str, options: Mapping[str, Any] | None) -> tuple[AbstractFileSystem, str]:
-    import fsspec
-
+def _fetched(inbox: Path, key: PlateKey) -> str | None:
+    """Fingerprint of a plate as it was fetched; None if it was not."""
     try:
-        filesystem, root = fsspec.core.url_to_fs(uri, **(options or {}))
-    except (ImportError, ValueError) as error:
-        raise ConfigurationError(f"inbox {uri}: {error}") from error
-    filesystem.invalidate_cache()
-    return filesystem, str(root).rstrip("/")
+        return (inbox / key.screen / key.plate / _FINGERPRINT).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def _name(path: object) -> str:
+    return PurePosixPath(str(path)).name
 
 
 def _changed(facts: Mapping[str, Any]) -> float:
