@@ -4,12 +4,14 @@ import dagster as dg
 import polars as pl
 
 from phenolake.images.planes import Problem
-from phenolake.images.quality_flags import FLAGS, flag_outliers
+from phenolake.images.quality_flags import FLAGS, QualityLimits, flag_outliers
+from phenolake.images.quality_reference import PlateReference, learn_plate
 from phenolake.images.sites import complete_sites
-from phenolake.pictures import as_markdown, plate_heatmap
+from phenolake.pictures import as_markdown, field_maps
 from phenolake.stages.quality import judge_plate, left_out
 from phenolake.tables import IMAGE_QUALITY
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
@@ -22,7 +24,7 @@ from phenolake_resources import ComputeResource, LakeResource, ScreensResource
     group_name="silver",
     kinds={"deltalake"},
     metadata=table_metadata(IMAGE_QUALITY),
-    code_version="2",
+    code_version="3",
     retry_policy=STORAGE_RETRY,
     check_specs=[
         key_check("image_quality"),
@@ -36,6 +38,17 @@ from phenolake_resources import ComputeResource, LakeResource, ScreensResource
             "sites_usable",
             asset="image_quality",
             description="No more sites are left out of profiles than `quality.max_unusable_share` (one in five).",
+        ),
+        dg.AssetCheckSpec(
+            "fields_clean",
+            asset="image_quality",
+            description="No more sites hold debris than `quality.max_debris_share` (one in five).",
+        ),
+        dg.AssetCheckSpec(
+            "light_path_clean",
+            asset="image_quality",
+            description="Dust on lenses, filters or the camera hides no more of the field than "
+            "`quality.max_dust_fraction`; a failure asks for cleaning.",
         ),
     ],
 )
@@ -51,48 +64,92 @@ def image_quality(
         config = run.screen.config
         sites = complete_sites(run.read("raw_image_catalog"), config)
         problems: list[Problem] = []
-        judged = judge_plate(sites, compute.open(), problems)
+        workers = compute.open()
+        reference = learn_plate(sites, compute=workers)
+        judged = judge_plate(sites, workers, problems, reference)
         rows = [row for site in run.progress(judged, len(sites), "image quality") for row in site]
         flagged = (
-            flag_outliers(pl.DataFrame(rows), limits=config.quality_limits)
+            flag_outliers(
+                pl.DataFrame(rows, infer_schema_length=None), limits=config.quality_limits
+            )
             if rows
             else pl.DataFrame()
         )
         excluded = list(left_out(flagged))
         unreadable = len(problems)
         commit = run.land(IMAGE_QUALITY, flagged if rows else iter(()), [*problems, *excluded])
+        shares = {
+            "blurred": 0.0,
+            "dirty": 0.0,
+            "unusable": len(excluded) / max(1, len(sites) - unreadable),
+            "dust": max(reference.dust.values(), default=0.0) if reference else 0.0,
+        }
         metadata: dict[str, object] = {
             "unreadable sites": unreadable,
             "sites left out of profiles": len(excluded),
         }
-        blurred = 0.0
-        unusable = len(excluded) / max(1, len(sites) - unreadable)
         if rows:
-            nuclei = flagged.filter(pl.col("channel") == config.nuclei_role)
-            blurred = float(nuclei["is_blurred"].mean() or 0.0)  # type: ignore[arg-type]
-            focus = nuclei.group_by("Metadata_Well").agg(pl.col("power_log_log_slope").median())
-            heatmap = plate_heatmap(
-                focus, "power_log_log_slope", title=f"focus of {config.nuclei_role}"
+            per_site = flagged.group_by("Metadata_Well", "Metadata_Site").agg(
+                pl.col("is_debris").any(),
+                pl.col("is_blurred").filter(pl.col("channel") == config.nuclei_role).any(),
             )
+            shares["blurred"] = float(per_site["is_blurred"].mean() or 0.0)  # type: ignore[arg-type]
+            shares["dirty"] = float(per_site["is_debris"].mean() or 0.0)  # type: ignore[arg-type]
             flags = flagged.select(pl.col(FLAGS).sum()).row(0, named=True)
             metadata |= {
-                "blurred share": round(blurred, 4),
+                "blurred share": round(shares["blurred"], 4),
+                "share with debris": round(shares["dirty"], 4),
                 "flagged images": {FLAGS[name]: int(count or 0) for name, count in flags.items()},
-                "focus": dg.MetadataValue.md(as_markdown(heatmap, "power log-log slope per well")),
+                **_pictures(flagged, config.nuclei_role, run.key.plate),
+                "dust in the light path": _dust_maps(reference),
             }
         return run.report(
             commit,
             metadata,
-            [
-                run.unique_keys(IMAGE_QUALITY, run.where),
-                _share_check(
-                    "images_in_focus", "blurred share", blurred, config.quality.max_blurred_share
-                ),
-                _share_check(
-                    "sites_usable", "unusable share", unusable, config.quality.max_unusable_share
-                ),
-            ],
+            [run.unique_keys(IMAGE_QUALITY, run.where), *_checks(shares, config.quality)],
         )
+
+
+def _pictures(
+    flagged: pl.DataFrame, nuclei: str, plate: str
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Heatmaps of focus, background and debris."""
+    shown = flagged.filter(pl.col("channel") == nuclei)
+    wells = shown.group_by("Metadata_Well").agg(
+        pl.col("blur_px").fill_nan(None).median(), pl.col("background").median()
+    )
+    debris = flagged.group_by("Metadata_Well").agg(pl.col("debris_fraction").max())
+    return {
+        "focus": well_heatmap(
+            wells.drop_nulls("blur_px"), "blur_px", plate=plate, words=f"blur of {nuclei}, pixels"
+        ),
+        "background": well_heatmap(
+            wells, "background", plate=plate, words=f"background of {nuclei}, 0..1"
+        ),
+        "debris": well_heatmap(
+            debris, "debris_fraction", plate=plate, words="largest share of a field in debris"
+        ),
+    }
+
+
+def _dust_maps(reference: PlateReference | None) -> dg.MarkdownMetadataValue:
+    if reference is None or not reference.dust_maps:
+        return dg.MetadataValue.md("too few fields to tell dust in the light path from cells")
+    words = "mean over fields against its surroundings, in standard errors; 6 and more is dust"
+    return dg.MetadataValue.md(as_markdown(field_maps(reference.dust_maps), words))
+
+
+def _checks(shares: dict[str, float], limits: QualityLimits) -> list[dg.AssetCheckResult]:
+    return [
+        _share_check(
+            "images_in_focus", "blurred share", shares["blurred"], limits.max_blurred_share
+        ),
+        _share_check(
+            "sites_usable", "unusable share", shares["unusable"], limits.max_unusable_share
+        ),
+        _share_check("fields_clean", "share with debris", shares["dirty"], limits.max_debris_share),
+        _share_check("light_path_clean", "dust share", shares["dust"], limits.max_dust_fraction),
+    ]
 
 
 def _share_check(name: str, what: str, share: float, limit: float) -> dg.AssetCheckResult:

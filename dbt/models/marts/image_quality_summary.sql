@@ -15,6 +15,7 @@ select
     median(focus_score) filter (isfinite(focus_score)) as median_focus_score,
     median(power_log_log_slope) filter (isfinite(power_log_log_slope)) as median_power_log_log_slope,
     median(blur_px) filter (isfinite(blur_px)) as median_blur_px,
+    max(dust_fraction) as dust_fraction,
     median(background) as median_background,
     median(p99_intensity) as median_p99_intensity
 from {{ source("silver", "image_quality") }}

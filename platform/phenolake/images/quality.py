@@ -1,6 +1,6 @@
 """Image quality of one site: focus, blur, saturation, background, debris, and a fingerprint.
 
-How images compare with the others of their plate is judged in `quality_flags`.
+`quality_reference` learns what a plate's fields have in common; `quality_flags` judges.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from phenolake.images.quality_debris import CellAppearance, debris_fractions
 from phenolake.images.quality_flags import flag_outliers
+from phenolake.images.quality_reference import appearance_of
 from phenolake.images.sites import Site, read_site
 
 #: Standard deviations of the filters, in pairs of pixels; each pair is tried after the one before.
@@ -18,7 +20,6 @@ _SCALES = (1.5, 3.0, 6.0, 12.0)
 
 __all__ = [
     "blur_width",
-    "debris_fraction",
     "flag_outliers",
     "plane_quality",
     "power_log_log_slope",
@@ -26,8 +27,15 @@ __all__ = [
 ]
 
 
-def site_quality(site: Site) -> list[dict[str, object]]:
+def site_quality(site: Site, cells: CellAppearance | None = None) -> list[dict[str, object]]:
     """One row per channel with the measures of `image_quality`, flags left out.
+
+    Parameters
+    ----------
+    site
+        Field of view.
+    cells
+        What the plate's cells look like, to tell debris from them; default: this field's own.
 
     Raises
     ------
@@ -35,19 +43,23 @@ def site_quality(site: Site) -> list[dict[str, object]]:
         If a plane can't be decoded.
     """
     image = read_site(site)
+    fits = cells is not None and len(cells.low) == len(image)
+    debris = debris_fractions(image, cells if cells and fits else appearance_of([image]))
     return [
-        {**site.keys, "channel": channel, **plane_quality(plane)}
-        for channel, plane in zip(site.channels, image, strict=True)
+        {**site.keys, "channel": channel, **plane_quality(plane), "debris_fraction": float(share)}
+        for channel, plane, share in zip(site.channels, image, debris, strict=True)
     ]
 
 
 def plane_quality(plane: np.ndarray) -> dict[str, float | int | str | None]:
     """Quality measures of one plane, float (y, x) scaled to 0..1.
 
-    The focus score is the variance of the Laplacian over the squared mean; the slope is that of
-    log power against log radial frequency (natural images in focus lie near -2, blur is steeper);
     `blur_px` is the estimated blur of edges, see `blur_width`, and `blur_octave` its whole power of
-    two (0: below 2 pixels, 1: 2 to 4, 2: 4 to 8, ...). The fingerprint is equal for equal pixels.
+    two (0: below 2 pixels, 1: 2 to 4, 2: 4 to 8, ...): the measure to rank images by, since images
+    of one focus share a value instead of an order made of noise. The slope is that of log power
+    against log radial frequency (natural images in focus lie near -2, blur is steeper). The focus
+    score is the variance of the Laplacian over the squared mean; it depends on the cell count, so
+    compare it between fields of like density only. The fingerprint is equal for equal pixels.
 
     References
     ----------
@@ -65,7 +77,6 @@ def plane_quality(plane: np.ndarray) -> dict[str, float | int | str | None]:
         "blur_px": blur,
         "blur_octave": None if np.isnan(blur) else int(np.log2(max(blur, 1.0))),
         "saturated_fraction": float((plane >= 1.0).mean()),
-        "debris_fraction": debris_fraction(plane),
         "background": background,
         "median_intensity": median,
         "p99_intensity": high,
@@ -110,29 +121,6 @@ def blur_width(plane: np.ndarray) -> float:
             break
         response = wider
     return found
-
-
-def debris_fraction(plane: np.ndarray) -> float:
-    """Share of the field in large patches far brighter or darker than the rest of it.
-
-    The image is averaged over blocks of 1/64 of its longer edge and smoothed over three of them;
-    patches differ from the median by more than 8 robust SDs: 1.4826 MAD, at least a tenth of the
-    median and half the range from the 25th to the 75th percentile. Single cells are smaller
-    than that; fibres, dust and bubbles are not. Clusters in a sparse field can pass for debris, so
-    that `flag_outliers` compares with the plate.
-    """
-    from scipy.ndimage import uniform_filter
-
-    step = max(1, max(plane.shape) // 64)
-    height, width = (edge // step * step for edge in plane.shape)
-    if height == 0 or width == 0:
-        return float("nan")
-    blocks = plane[:height, :width].reshape(height // step, step, width // step, step)
-    smooth = uniform_filter(blocks.mean(axis=(1, 3), dtype=np.float64), 3, mode="nearest")
-    low, median, high = (float(v) for v in np.percentile(smooth, (25, 50, 75)))
-    deviation = 1.4826 * float(np.median(np.abs(smooth - median)))
-    spread = max(deviation, 0.1 * abs(median), 0.5 * (high - low), 1e-9)
-    return float((np.abs(smooth - median) > 8 * spread).mean())
 
 
 def power_log_log_slope(plane: np.ndarray) -> float:

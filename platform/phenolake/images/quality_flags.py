@@ -38,13 +38,17 @@ class QualityLimits(BaseModel):
         0.02, ge=0, le=1, description="largest share of saturated pixels"
     )
     debris_fraction: float = Field(
-        0.1, ge=0, le=1, description="largest share of the field in debris"
+        5e-5,
+        ge=0,
+        le=1,
+        description="largest share of the field in debris; the default is a speck of 13 pixels in "
+        "512 x 512",
     )
     empty_ratio: float = Field(
         1.2, ge=1, description="empty: 99th percentile at most so many times the background"
     )
     exclude: tuple[Reason, ...] = Field(
-        # Debris is flagged only: bright rounded cells, a phenotype, can look like it.
+        # Debris is flagged only: most pieces touch a few cells of a field.
         ("blurred", "duplicate"),
         description="reasons for which a site is left out of profiles; its rows stay in every table",
     )
@@ -60,6 +64,15 @@ class QualityLimits(BaseModel):
         le=1,
         description="share of unusable sites above which the check of a plate fails",
     )
+    max_debris_share: float = Field(
+        0.2, ge=0, le=1, description="share of sites with debris above which the check fails"
+    )
+    max_dust_fraction: float = Field(
+        0.002,
+        ge=0,
+        le=1,
+        description="share of the field behind dust in the light path above which the check fails",
+    )
 
 
 def flag_outliers(
@@ -71,8 +84,8 @@ def flag_outliers(
     channel's images with signal, and the edges are over `robust_sd` robust SDs (at least a tenth
     of the median) and half the median wider; or the blur is over `max_blur_px`. Background: as far
     from the median of the logarithm, in SDs of at least 0.1. Duplicate: the same pixels as an
-    image before it, empty ones left aside. Debris: over the limit, and over `robust_sd` SDs (at least
-    0.02) above the channel's median. `is_usable` is false for a reason in `exclude`.
+    image before it, empty ones left aside. Debris: over the limit, and further above the channel's
+    median than the limit and `robust_sd` SDs. `is_usable` is false for a reason in `exclude`.
     """
     limits = limits or QualityLimits()
     saturated = limits.saturated_fraction if saturated_limit is None else saturated_limit
@@ -99,7 +112,10 @@ def flag_outliers(
         is_blurred=((steeper & wider.fill_null(True)) | too_wide.fill_null(False)).fill_null(False),
         is_saturated=(pl.col("saturated_fraction") > saturated).fill_null(False),
         is_debris=(
-            (debris > limits.debris_fraction) & (_deviation(debris, 0.02) > limits.robust_sd)
+            (debris > limits.debris_fraction)
+            & (debris - _median(debris) > limits.debris_fraction)
+            # On a clean plate the spread is 0, and the limit alone decides.
+            & (_deviation(debris, 1e-9) > limits.robust_sd)
         ).fill_null(False),
         is_background_outlier=(_deviation(background, 0.1).abs() > limits.robust_sd).fill_null(
             False

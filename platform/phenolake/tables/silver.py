@@ -77,13 +77,21 @@ IMAGE_QUALITY = Table(
         Column(
             "blur_octave",
             pa.int32(),
-            "whole power of two of blur_px: 0 below 2, 1 from 2 to 4, ...",
+            "whole power of two of blur_px: 0 below 2, 1 from 2 to 4, ...; rank images by it",
         ),
         Column(
             "saturated_fraction", pa.float64(), "share of pixels at the largest value of the type"
         ),
         Column(
-            "debris_fraction", pa.float64(), "share of the field in large bright or dark patches"
+            "debris_fraction",
+            pa.float64(),
+            "share of the field in specks, fibres and patches too bright in two channels at once",
+        ),
+        Column(
+            "dust_fraction",
+            pa.float64(),
+            "share of the field where most fields of the plate differ alike: dust in the light "
+            "path; null with under 16 fields",
         ),
         Column("background", pa.float64(), "5th percentile of the pixels", unit="intensity"),
         Column("median_intensity", pa.float64(), "median of the pixels", unit="intensity"),
