@@ -7,6 +7,7 @@ from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
 from phenolake.pictures import as_markdown
 from phenolake.segmentation import resolve_method
+from phenolake.stages.known_weights import confirm_weights
 from phenolake.stages.light import illumination_file
 from phenolake.stages.masks import SegmentSite, segment_plate
 from phenolake.stages.outlines import outlines_of_some
@@ -49,7 +50,8 @@ def segmentation_masks(
         run = PlateRun.start(context, lake, screens)
         config = run.screen.config
         sites = complete_sites(run.read("raw_image_catalog"), config)
-        method = resolve_method(config.segmentation or screens.segmentation)
+        method = resolve_method(config.segmentation_method(screens.segmentation))
+        confirm_weights(run.lake, method)
         problems: list[Problem] = []
         with illumination_file(run.read("illumination_functions"), config.roles) as light:
             segment_site = SegmentSite(
@@ -73,6 +75,7 @@ def segmentation_masks(
                     "method": method.name,
                     "reason": method.reason,
                     "model": method.model_hash,
+                    "licence": method.licence,
                 },
             )
             outlines = outlines_of_some(run.lake, run.where, sites, light)
@@ -84,6 +87,7 @@ def segmentation_masks(
             commit,
             {
                 "method": f"{method.name} ({method.reason})",
+                "licence of the weights": method.licence or "none needed",
                 "cells": int(counts["object_count"].sum()),
                 "sites": counts.height,
                 "sites lost": len(sites) - counts.height,

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import typer
 
@@ -83,21 +82,19 @@ def _accelerator(_: Settings) -> Iterator[Finding]:
 
 
 def _weights(_: Settings) -> Iterator[Finding]:
-    folder = Path(
-        os.environ.get("CELLPOSE_LOCAL_MODELS_PATH", Path.home() / ".cellpose" / "models")
-    )
-    found = (
-        sorted(path.name for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
-    )
-    if found:
-        yield Finding("weights", f"{', '.join(found)} in {folder}")
-    else:
+    from phenolake.segmentation.cellpose_sources import licence_of, weights_folder
+
+    folder = weights_folder()
+    found = sorted(p.name for p in folder.glob("*") if p.is_file()) if folder.is_dir() else []
+    if not found:
         yield Finding(
             "weights",
-            f"no Cellpose weights in {folder}; segmentation is classical",
+            f"no Cellpose weights in {folder}; segmentation uses what comes with the package",
             True,
-            "Copy weights there, set CELLPOSE_LOCAL_MODELS_PATH, or name a file: cellpose:<path>.",
+            "Copy weights there, set PHENOLAKE_WEIGHTS, or name a file: cellpose:<path>.",
         )
+    for name in found:
+        yield Finding("weights", f"{name} in {folder}; licence: {licence_of(name)}")
 
 
 def _storage(settings: Settings) -> Iterator[Finding]:
