@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from phenolake.segmentation.flooding import grow_seeds, split_at_necks
-from phenolake.segmentation.foreground import estimate_background, otsu
+from phenolake.segmentation.foreground import estimate_background
+from phenolake.segmentation.thresholds import otsu
 from phenolake.segmentation.label_images import (
     areas,
     fill_holes,

@@ -12,6 +12,7 @@ from phenolake.errors import ScreenConfigError, UnknownNameError
 from phenolake.identity import checked_name
 from phenolake.images.quality_flags import QualityLimits
 from phenolake.screens.presets import PRESETS, Preset
+from phenolake.segmentation.classical_settings import ClassicalSettings
 from phenolake.segmentation.object_flags import ObjectLimits
 
 ControlType = Literal["negcon", "poscon", "trt", "empty"]
@@ -113,6 +114,10 @@ class ScreenConfig(_Section):
     segmentation: str | None = Field(
         None, description="auto, classical, or cellpose:<name or path>"
     )
+    classical: ClassicalSettings = Field(
+        default_factory=ClassicalSettings,
+        description="settings of the classical method, where that is the segmentation",
+    )
     objects: ObjectLimits = Field(
         default_factory=ObjectLimits,
         description="limits of single objects, and which odd ones are left out of profiles",
@@ -202,6 +207,11 @@ class ScreenConfig(_Section):
         """Role that shows cell bodies, if the screen has one."""
         role = self.cell_channel or self.assay.cell_channel
         return role if role in self.roles else None
+
+    def segmentation_method(self, default: str) -> str:
+        """Segmentation method of the screen, or the given one, with the settings of classical."""
+        chosen = self.segmentation or default
+        return self.classical.method if chosen == "classical" else chosen
 
     @property
     def readout_columns(self) -> list[str]:

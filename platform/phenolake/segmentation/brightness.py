@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from phenolake.segmentation.foreground import Plane, background_level, otsu
+from phenolake.segmentation.foreground import Plane, background_level
+from phenolake.segmentation.thresholds import otsu
 
 #: A nucleus is at least so many noise standard deviations above the background.
 _FAINTEST = 8.0

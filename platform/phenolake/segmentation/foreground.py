@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from phenolake.segmentation.thresholds import local_thresholds, threshold_of
+
 Plane = NDArray[np.float32]
 
 #: Edge of the blocks on which the background is estimated, pixels.
 _BLOCK = 8
-#: A pixel is signal from so many noise standard deviations above the background.
-_NOISE_SIGMAS = 5.0
 #: Noise of a plane is at least this part of its largest value: float32 rounding after filtering.
 _ROUNDING = 1e-6
 
@@ -23,12 +23,12 @@ class Signal:
     """One channel ready for thresholding.
 
     `image` is float32 (y, x), smoothed, background at 0; `noise` is the standard deviation of its
-    background; `threshold` parts signal from background.
+    background; `threshold` parts signal from background, one value or one for each pixel.
     """
 
     image: Plane
     noise: float
-    threshold: float
+    threshold: float | Plane
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -36,7 +36,15 @@ class Signal:
         return self.image > self.threshold
 
 
-def find_signal(plane: Plane, sigma: float = 1.0, window: int = 160) -> Signal:
+def find_signal(
+    plane: Plane,
+    sigma: float = 1.0,
+    window: int = 160,
+    *,
+    method: str = "automatic",
+    correction: float = 1.0,
+    local: float | None = None,
+) -> Signal:
     """Smooth a plane, take its background off and choose a threshold.
 
     Parameters
@@ -47,6 +55,9 @@ def find_signal(plane: Plane, sigma: float = 1.0, window: int = 160) -> Signal:
         Standard deviation of the Gaussian that smooths the plane, pixels.
     window
         Edge of the neighbourhood whose background is one value, pixels.
+    method, correction, local
+        Threshold, factor on it, and edge of the windows of a local one, pixels; see
+        `ClassicalSettings`.
     """
     smooth = ndimage.gaussian_filter(plane, sigma, truncate=3.0)
     image = smooth - estimate_background(smooth, window)
@@ -54,7 +65,10 @@ def find_signal(plane: Plane, sigma: float = 1.0, window: int = 160) -> Signal:
     image -= np.float32(floor)
     # What is left of a constant plane is rounding; it must not count as contrast.
     noise = max(noise, _ROUNDING * float(np.abs(plane).max(initial=0.0)))
-    return Signal(image, noise, _threshold(image, noise))
+    chosen = correction * threshold_of(image, noise, method)
+    if local is not None and np.isfinite(chosen):
+        return Signal(image, noise, local_thresholds(image, noise, method, correction, local))
+    return Signal(image, noise, chosen)
 
 
 def estimate_background(plane: Plane, window: int = 160) -> Plane:
@@ -100,33 +114,6 @@ def background_level(image: Plane) -> tuple[float, float]:
     below = values[values <= mode]
     noise = float(np.sqrt(np.mean((below - mode) ** 2))) if below.size else 0.0
     return mode, noise
-
-
-def otsu(values: NDArray[np.float32], bins: int = 256) -> float:
-    """Threshold that parts values into two classes of least variance (Otsu, 1979)."""
-    low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return high
-    counts, edges = np.histogram(values, bins=bins, range=(low, high))
-    centres = (edges[:-1] + edges[1:]) / 2
-    weight = np.cumsum(counts)
-    total = np.cumsum(counts * centres)
-    rest = weight[-1] - weight
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = weight * rest * (total / weight - (total[-1] - total) / rest) ** 2
-    return float(centres[int(np.nanargmax(between[:-1]))])
-
-
-def _threshold(image: Plane, noise: float) -> float:
-    """Global threshold on the logarithm, so that bright debris does not hide dim objects."""
-    values = image.ravel()[:: max(1, image.size // 250_000)]
-    top = float(values.max(initial=0.0))
-    unit = max(noise, 1e-3 * top)
-    floor = _NOISE_SIGMAS * unit
-    if top <= floor:
-        return np.inf
-    compressed = np.log1p(np.maximum(values, 0) / unit)
-    return max(floor, float(np.expm1(otsu(compressed))) * unit)
 
 
 def _block_means(plane: Plane) -> Plane:
