@@ -11,8 +11,9 @@ from phenolake.errors import ChannelError
 from phenolake.evaluation.segmentation import segmentation_scores
 from phenolake.segmentation.flow_check import flow_errors
 from phenolake.segmentation.flow_decoder import labels_from_flows
-from phenolake.segmentation.flow_kernels import fill_object_holes, padded_field, walk_ends
+from phenolake.segmentation.flow_kernels import fill_object_holes
 from phenolake.segmentation.flow_targets import flows_from_labels
+from phenolake.segmentation.flow_walk import padded_field, walk_ends
 from segmentation.fields import disc
 from segmentation.flow_fields import packed_cells, predicted
 

@@ -72,12 +72,8 @@ def labels_from_flows(
     >>> int(labels_from_flows(flows, 10 - distance.astype(np.float32)).max())
     1
     """
-    from phenolake.segmentation.flow_kernels import (
-        fill_object_holes,
-        gather_ends,
-        padded_field,
-        walk_ends,
-    )
+    from phenolake.segmentation.flow_kernels import fill_object_holes, gather_ends
+    from phenolake.segmentation.flow_walk import padded_field, walk_ends
 
     flows = np.asarray(flows, np.float32)
     logits = np.asarray(logits, np.float32)

@@ -1,4 +1,4 @@
-"""Compiled loops of the flow decoder: walk along the flows, gather where walks end."""
+"""Compiled loops of the flow decoder: gather pixels by where their walks end, fill holes."""
 
 from __future__ import annotations
 
@@ -12,78 +12,6 @@ SEED_REACH = 2
 #: A seed's catchment grows this many bins, through bins with more pixels than `CATCH_PIXELS`.
 CATCH_REACH = 5
 CATCH_PIXELS = 2
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def padded_field(flows, foreground):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
-    """Flows as (y + 2, x + 2, 2) with a rim of zeros; zero also outside the foreground."""
-    _, rows, columns = flows.shape
-    field = np.zeros((rows + 2, columns + 2, 2), np.float32)
-    for row in range(rows):
-        for column in range(columns):
-            if foreground[row, column]:
-                field[row + 1, column + 1, 0] = flows[0, row, column]
-                field[row + 1, column + 1, 1] = flows[1, row, column]
-    return field
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def walk_ends(field, pixels, steps):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
-    """Flat index of the pixel in which each walk of `steps` unit Euler steps ends, int32.
-
-    `pixels` are flat indices of where walks start. Flows are interpolated linearly at the place
-    where Cellpose samples them: row r of L is looked up at r * L / (L - 1) - 0.5. A walk that comes
-    back to where it was, to the bit, goes round in circles; the rest of it is not walked but
-    counted, so the end is that of the whole walk.
-    """
-    rows, columns = field.shape[0] - 2, field.shape[1] - 2
-    last_row, last_column = np.float32(rows - 1), np.float32(columns - 1)
-    row_scale = np.float32(rows / max(rows - 1, 1))
-    column_scale = np.float32(columns / max(columns - 1, 1))
-    half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
-    ends = np.empty(pixels.size, np.int32)
-    for index in range(pixels.size):
-        row = np.float32(pixels[index] // columns)
-        column = np.float32(pixels[index] % columns)
-        marked_row, marked_column = row, column
-        marked_at = 0
-        next_mark = 1
-        step = 0
-        while step < steps:
-            # The rim shifts indices by one, which makes the lookup's -0.5 a +0.5.
-            y = row * row_scale + half
-            x = column * column_scale + half
-            top, left = np.int32(y), np.int32(x)
-            down, right = y - np.float32(top), x - np.float32(left)
-            up, back = one - down, one - right
-            a, b = up * back, up * right
-            c, d = down * back, down * right
-            dy = (
-                a * field[top, left, 0]
-                + b * field[top, left + 1, 0]
-                + c * field[top + 1, left, 0]
-                + d * field[top + 1, left + 1, 0]
-            )
-            dx = (
-                a * field[top, left, 1]
-                + b * field[top, left + 1, 1]
-                + c * field[top + 1, left, 1]
-                + d * field[top + 1, left + 1, 1]
-            )
-            row = min(max(row + dy, zero), last_row)
-            column = min(max(column + dx, zero), last_column)
-            step += 1
-            if row == marked_row and column == marked_column:
-                period = step - marked_at
-                step = steps - (steps - step) % period
-                next_mark = steps + 1
-                marked_row = -one
-            elif step == next_mark:
-                marked_row, marked_column = row, column
-                marked_at = step
-                next_mark = 2 * step
-        ends[index] = np.int32(row) * columns + np.int32(column)
-    return ends
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
