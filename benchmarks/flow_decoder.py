@@ -21,11 +21,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests" / "segmentation")]
+
+from flow_fields import packed_cells, predicted  # noqa: E402
 
 from phenolake.evaluation.segmentation import segmentation_scores  # noqa: E402
 from phenolake.segmentation.flow_decoder import labels_from_flows  # noqa: E402
-from segmentation.flow_fields import packed_cells, predicted  # noqa: E402
 
 #: Size of the field, cells in it, noise of the flows.
 CASES = {
