@@ -94,8 +94,8 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def nf1_fields(folder: Path, method: str) -> None:
-    """Foreground of nuclei and cells beside CellProfiler's masks."""
-    nuclear, cellular = [], []
+    """Foreground of nuclei and cells beside CellProfiler's masks, which lack cells at the border."""
+    nuclear, cellular, inner = [], [], []
     for dna in sorted((folder / "images").glob("*_DAPI_001.tif")):
         well, _, _, site = dna.name.split("_")[:4]
         planes = [dna] + [
@@ -106,12 +106,23 @@ def nf1_fields(folder: Path, method: str) -> None:
         found = segment(image, {"DNA": 0, "ER": 1, "AGP": 2}, method, cell_channel="AGP")
         for part, values in (("Nuclei", nuclear), ("Cells", cellular)):
             mask = next((folder / "masks").glob(f"{well}_01_?_{site}_*_Mask{part}.tiff"))
-            values.append(dice(found[part] > 0, read_plane(mask) > 0))
-    shown = [", ".join(f"{value:.3f}" for value in values) for values in (nuclear, cellular)]
-    print(
-        f"NF1, {method}: Dice of nuclei {np.mean(nuclear):.3f} ({shown[0]}), "
-        f"of cells {np.mean(cellular):.3f} ({shown[1]})"
-    )
+            given = read_plane(mask) > 0
+            values.append(dice(found[part] > 0, given))
+            if part == "Cells":
+                inner.append(dice(off_border(found[part]) > 0, given))
+    print(f"NF1, {method}: Dice of nuclei {listed(nuclear)}, of cells {listed(cellular)}, "
+          f"of cells off the border {listed(inner)}")  # fmt: skip
+
+
+def listed(values: list[float]) -> str:
+    """Mean, and each value."""
+    return f"{np.mean(values):.3f} ({', '.join(f'{value:.3f}' for value in values)})"
+
+
+def off_border(labels: np.ndarray) -> np.ndarray:
+    """Objects that touch no edge of the field, which is what CellProfiler keeps."""
+    edge = np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
+    return np.where(np.isin(labels, edge), 0, labels)
 
 
 def example_human(folder: Path, method: str) -> None:
@@ -120,8 +131,7 @@ def example_human(folder: Path, method: str) -> None:
     image = np.stack([read_plane(folder / f"{base}d{channel}.tif") for channel in (0, 2)])
     found = segment(image, {"DNA": 0, "Actin": 1}, method)
     nuclei = found["Nuclei"]
-    edge = np.unique(np.concatenate((nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1])))
-    whole = np.where(np.isin(nuclei, edge), 0, nuclei)
+    whole = off_border(nuclei)
     truth = drawn_nuclei(folder, base)
     print(
         f"ExampleHuman, {method}: {np.unique(nuclei).size - 1} nuclei, "

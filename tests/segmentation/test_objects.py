@@ -158,16 +158,18 @@ def test_a_cut_nucleus_touches_the_border():
     labels[disc(labels.shape, 1, 20, 6)], labels[disc(labels.shape, 20, 20, 6)] = 1, 2
     rows = flag_objects(describe_objects({"Nuclei": labels}))
     assert rows["reason"].to_list() == ["border", None]
-    assert rows["is_usable"].to_list() == [False, True]
-    kept = flag_objects(describe_objects({"Nuclei": labels}), ObjectLimits(exclude=()))
-    assert kept["is_usable"].all()
+    assert rows["is_usable"].all()
+    strict = ObjectLimits(exclude=("border",))
+    kept = flag_objects(describe_objects({"Nuclei": labels}), strict)
+    assert kept["is_usable"].to_list() == [False, True]
     assert kept["reason"].to_list() == ["border", None]
 
 
 def test_a_cell_is_left_out_when_no_usable_nucleus_is_left():
     nuclei = boxes((30, 60), (1, 0, 8, 4, 12), (1, 14, 22, 4, 12), (2, 0, 8, 40, 48))
     cells = boxes((30, 60), (1, 0, 28, 1, 20), (2, 0, 28, 34, 56))
-    rows = flag_objects(describe_objects({"Nuclei": nuclei, "Cells": cells})).with_columns(
+    described = describe_objects({"Nuclei": nuclei, "Cells": cells})
+    rows = flag_objects(described, ObjectLimits(exclude=("border",))).with_columns(
         pl.lit("A01").alias("Metadata_Well"), pl.lit(1, pl.Int32).alias("Metadata_Site")
     )
     assert excluded_cells(rows).rows() == [("A01", 1, 2)]

@@ -52,7 +52,8 @@ def find_cells(
     if settings.cell_method == "distance":
         return grow_seeds(nuclei, np.zeros(plane.shape, np.float32), everywhere, reach)
     signal = find_signal(plane, sigma=1.5, window=max(plane.shape))
-    unit = max(signal.noise, 1e-6 * float(np.abs(signal.image).max()))
+    # An empty channel has neither noise nor signal; any unit will do.
+    unit = max(signal.noise, 1e-6 * float(np.abs(signal.image).max())) or 1.0
     barrier = _barrier(signal.image, unit) * np.float32(1 / settings.regularization)
     territory = grow_seeds(nuclei, barrier, everywhere, reach)
     ring = grow_seeds(nuclei, barrier, everywhere, max(2.0, _RING * diameter))

@@ -26,6 +26,9 @@ CELL_ROLES = (
     "ER",
 )
 
+#: Above this, sums and squares of a plane would leave float32.
+_LARGEST = 1e15
+
 #: Asks for the first role of `CELL_ROLES` that the image has.
 AUTO = "auto"
 
@@ -77,6 +80,14 @@ def first_role(roles: Mapping[str, int], wanted: tuple[str, ...]) -> str | None:
     return next((there[name.lower()] for name in wanted if name.lower() in there), None)
 
 
+def _in_range(plane: NDArray) -> NDArray:
+    """The plane, in another unit where its values would overflow float32 sums; units don't matter."""
+    if plane.dtype.kind != "f" or plane.dtype.itemsize < 4:
+        return plane
+    top = float(np.abs(plane[np.isfinite(plane)]).max(initial=0.0))
+    return plane / top if top > _LARGEST else plane
+
+
 def _plane(stack: NDArray, roles: Mapping[str, int], role: str) -> Plane:
     if role not in roles:
         raise UnknownNameError("channel role", role, roles)
@@ -86,7 +97,7 @@ def _plane(stack: NDArray, roles: Mapping[str, int], role: str) -> Plane:
             f"role {role!r} is channel {index}, but the image has {stack.shape[0]} channel(s), "
             f"0 to {stack.shape[0] - 1}"
         )
-    plane = stack[index].astype(np.float32)
+    plane = _in_range(stack[index]).astype(np.float32)
     finite = np.isfinite(plane)
     if finite.all():
         return plane

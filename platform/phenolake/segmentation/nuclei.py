@@ -117,15 +117,18 @@ def _split(signal: Signal, diameter: float, settings: ClassicalSettings) -> Labe
 
 
 def _typical_level(level: NDArray[np.float64], area: NDArray[np.int64]) -> float:
-    """Plateau above which half of the signal lies; a large object counts for at most four.
+    """Plateau above which half of the signal lies.
 
     Weighing by signal, not by area, keeps haze that covers much of a field from passing as typical.
+    An object counts for at most four of the median area, and as at most twice as bright as the
+    median by area, so that a saturated patch does not make all nuclei around it look dim.
     """
     real = area[1:] >= _MIN_AREA
     if not real.any():
         return 0.0
     level, area = level[1:][real], area[1:][real]
-    return _weighted_median(level, np.minimum(area, 4 * np.median(area)) * level)
+    area = np.minimum(area, 4 * np.median(area))
+    return _weighted_median(level, area * np.minimum(level, 2 * _weighted_median(level, area)))
 
 
 def _weighted_median(values: NDArray, weights: NDArray) -> float:

@@ -42,8 +42,8 @@ class ObjectLimits(BaseModel):
         1.6, ge=1, description="out of focus: edge so many times as wide as the plate's median"
     )
     exclude: tuple[Reason, ...] = Field(
-        # Cut cells have wrong shapes and dirt is no cell; the rest can be a phenotype.
-        ("border", "debris"),
+        # Dirt is no cell. Cut cells count as cells, and a median over a well bears the few.
+        ("debris",),
         description="reasons for which a cell is left out of profiles; its rows stay in every table",
     )
     compartments: tuple[Compartment, ...] = Field(
