@@ -172,12 +172,20 @@ def import_(
     nuclei_without_cell: Annotated[
         Literal["report", "keep"], typer.Option(help="Only report them, or keep them as rows.")
     ] = "report",
+    foreground: Annotated[
+        int, typer.Option(min=1, help="Class of probability maps that is the object, from 1.")
+    ] = 1,
+    threshold: Annotated[
+        float, typer.Option(help="Probability from which a pixel belongs to an object.")
+    ] = 0.5,
 ) -> None:
     """Take over CellProfiler tables, profiles and masks that other programs made."""
     from phenolake.cli.import_tables import import_folder
     from phenolake.importing.land import Options
+    from phenolake.importing.probability_maps import ProbabilityRule
 
-    options = Options(plate, batch, table, pattern, nuclei_without_cell)
+    maps = ProbabilityRule(foreground, threshold)
+    options = Options(plate, batch, table, pattern, nuclei_without_cell, maps)
     raise typer.Exit(import_folder(source, screen, kind, options))
 
 
