@@ -71,7 +71,7 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     objects = compartment.objects
     starts, rows, cols, boxes = objects.starts, objects.rows, objects.cols, objects.boxes
     area = objects.areas
-    perimeter = perimeters(objects.labels, objects.flags, starts, rows, cols)
+    perimeter = perimeters(objects.labels, objects.flags, *objects.outline, rows, cols)
     convex_area = hull_areas(starts, rows, cols, boxes)
     box_area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).astype(np.float64)
     narrow, wide = feret_diameters(objects.hulls.starts, objects.hulls.rows, objects.hulls.cols)

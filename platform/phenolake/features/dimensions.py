@@ -33,7 +33,9 @@ def measure(compartment: Compartment) -> NDArray[np.float64]:
     objects = compartment.objects
     pixel = compartment.image.pixel_size_um or np.nan
     width, length = feret_diameters(objects.hulls.starts, objects.hulls.rows, objects.hulls.cols)
-    outline = perimeters(objects.labels, objects.flags, objects.starts, objects.rows, objects.cols)
+    outline = perimeters(
+        objects.labels, objects.flags, *objects.outline, objects.rows, objects.cols
+    )
     ratio, roundness = np.full((2, objects.count), np.nan)
     np.divide(width, length, out=ratio, where=length > 0)
     np.divide(4 * np.pi * objects.areas, outline**2, out=roundness, where=outline > 0)

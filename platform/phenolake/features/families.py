@@ -40,13 +40,15 @@ class Family:
 
     `scales` are the default scales or distances in pixels; names and measure take others as a
     keyword. A family with `by_image` measures all compartments at once, so that what is made of the
-    image is made once and need not be kept.
+    image is made once and need not be kept. A family with `by_object` needs nothing but the pixels
+    of each object, so that a compartment can be measured piece by piece.
     """
 
     names: Callable[..., list[FeatureName]]
     measure: Callable[..., NDArray[np.float64] | list[NDArray[np.float64]]]
     scales: tuple[int, ...] = ()
     by_image: bool = field(default=False, kw_only=True)
+    by_object: bool = field(default=False, kw_only=True)
 
     def at(self, scales: tuple[int, ...]) -> Family:
         """The family at other scales."""
@@ -57,6 +59,7 @@ class Family:
             partial(self.measure, scales=scales),
             scales,
             by_image=self.by_image,
+            by_object=self.by_object,
         )
 
 
@@ -66,16 +69,20 @@ FAMILIES: dict[str, Family] = {
     "Moments": Family(moments.names, moments.measure),
     "Zernike": Family(zernike.shape_names, zernike.measure_shape),
     "Dimensions": Family(dimensions.names, dimensions.measure),
-    "Intensity": Family(intensity.names, intensity.measure),
-    "IntensityVariation": Family(intensity_variation.names, intensity_variation.measure),
-    "Location": Family(location.names, location.measure),
-    "Texture": Family(texture.names, texture.measure, texture.SCALES),
+    "Intensity": Family(intensity.names, intensity.measure, by_object=True),
+    "IntensityVariation": Family(
+        intensity_variation.names, intensity_variation.measure, by_object=True
+    ),
+    "Location": Family(location.names, location.measure, by_object=True),
+    "Texture": Family(texture.names, texture.measure, texture.SCALES, by_object=True),
     "SER": Family(ser.names, ser.measure, ser.SCALES, by_image=True),
     "Gabor": Family(gabor.names, gabor.measure, gabor.WAVELENGTHS, by_image=True),
-    "Correlation": Family(correlation.names, correlation.measure),
-    "Costes": Family(costes.names, costes.measure),
-    "RadialDistribution": Family(radial_distribution.names, radial_distribution.measure),
-    "RadialZernike": Family(zernike.radial_names, zernike.measure_radial),
+    "Correlation": Family(correlation.names, correlation.measure, by_object=True),
+    "Costes": Family(costes.names, costes.measure, by_object=True),
+    "RadialDistribution": Family(
+        radial_distribution.names, radial_distribution.measure, by_object=True
+    ),
+    "RadialZernike": Family(zernike.radial_names, zernike.measure_radial, by_object=True),
     "Granularity": Family(granularity.names, granularity.measure, by_image=True),
     "ObjectSkeleton": Family(object_skeleton.names, object_skeleton.measure, by_image=True),
     "Neighbors": Family(neighbors.names, neighbors.measure, neighbors.DISTANCES),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phenolake.errors import ConfigurationError, MaskShapeError
 from phenolake.features.objects import Objects
+
+#: Pixels of a piece of a compartment, save for larger objects.
+_PIECE_PIXELS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -110,18 +114,43 @@ class Compartment:
         return self._sorted[1]
 
     @cached_property
+    def pieces(self) -> tuple[Compartment, ...]:
+        """The same objects in groups of few enough pixels for the processor's cache.
+
+        What needs only the pixels of each object is measured piece by piece, so that pixel lists
+        of a large field are never whole in memory.
+        """
+        starts, count = self.objects.starts, self.objects.count
+        firsts = [0]
+        while firsts[-1] < count:
+            room = int(np.searchsorted(starts, starts[firsts[-1]] + _PIECE_PIXELS, "right")) - 1
+            firsts.append(max(room, firsts[-1] + 1))
+        if len(firsts) <= 2:
+            return (self,)
+        return tuple(
+            Compartment(self.name, self.objects.piece(first, last), self.image)
+            for first, last in pairwise(firsts)
+        )
+
+    @cached_property
     def means(self) -> NDArray[np.float64]:
         """Mean intensity, shape (objects, channels)."""
         from phenolake.features.kernels.intensity import means
 
+        if len(self.pieces) > 1:
+            return np.concatenate([piece.means for piece in self.pieces])
         return means(self.values, self.objects.starts)
 
     def forget_pixels(self) -> None:
         """Drop what is as large as the pixel lists; it is worked out again if asked for."""
-        for name in ("values", "_sorted"):
-            self.__dict__.pop(name, None)
+        self.forget_intensities()
         for name in ("places", "flags", "inner_edge", "outline", "distances"):
             self.objects.__dict__.pop(name, None)
+
+    def forget_intensities(self) -> None:
+        """Drop the lists of intensities."""
+        for name in ("values", "_sorted"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def positions(self) -> NDArray[np.float64]:

@@ -17,9 +17,7 @@ def sampled_shape(height: int, width: int) -> tuple[int, int]:
     return height // _STEP, width // _STEP
 
 
-def granular_spectrum(
-    channel: NDArray[np.generic], scale: float, out: NDArray[np.float64]
-) -> None:
+def granular_spectrum(channel: NDArray[np.generic], scale: float, out: NDArray[np.float64]) -> None:
     """Write sixteen reconstructions of one channel (y, x) at a quarter of the scale, (pixels, 16).
 
     Number i is the background-subtracted channel after i + 1 erosions by one pixel, dilated again

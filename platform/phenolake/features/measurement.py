@@ -81,36 +81,48 @@ def measure(
         return measure_volume(image, channels, masks, families)
     selection = Selection.of(families)
     field = Field.checked(image, channels, masks, pixel_size_um)
-    names = _column_names(channels, masks, selection)
+    blocks = _column_blocks(channels, masks, selection)
+    names = [name for block in blocks.values() for name in block]
     # One row per column: every column of the frame is one contiguous stretch of memory.
     table = np.full((len(names), field.numbers.size), np.nan)
     if field.numbers.size:
-        _fill(table, field, selection)
-    columns = dict(zip(names, table, strict=True))
+        _fill(table, field, selection, blocks)
+    # Slices of one series spare the making of thousands.
+    values, size = pl.Series(table.ravel()), field.numbers.size
+    columns = {name: values.slice(i * size, size).alias(name) for i, name in enumerate(names)}
     if selection.columns is not None:
         columns = {name: columns[name] for name in _wanted(selection.columns, columns)}
-    return pl.DataFrame({OBJECT: field.numbers} | columns)
+    return pl.DataFrame([pl.Series(OBJECT, field.numbers), *columns.values()])
 
 
-def _fill(table: NDArray[np.float64], field: Field, selection: Selection) -> None:
+def _fill(
+    table: NDArray[np.float64],
+    field: Field,
+    selection: Selection,
+    blocks: dict[tuple[str, str], list[str]],
+) -> None:
     """Write the values of every family and comparison into their rows of the table."""
     parts = [part for part in field.compartments.values() if part.objects.count]
-    slots: dict[tuple[str, str], slice] = {}
-    at = 0
-    for compartment in field.compartments:
-        for name, family in selection.families.items():
-            width = len(family.names(compartment, field.image.channels))
-            slots[compartment, name] = slice(at, at + width)
-            at += width
+    ends = np.cumsum([len(block) for block in blocks.values()])
+    slots = {
+        key: slice(end - len(block), end)
+        for (key, block), end in zip(blocks.items(), ends, strict=True)
+    }
 
     def put(part: Compartment, name: str, values: NDArray[np.float64]) -> None:
         rows = np.searchsorted(field.numbers, part.objects.numbers)
         table[slots[part.name, name], rows] = values.T
 
+    families = selection.families
     for part in parts:
-        for name, family in selection.families.items():
-            if not family.by_image:
+        for name, family in families.items():
+            if not family.by_image and not family.by_object:
                 put(part, name, family.measure(part))  # type: ignore[arg-type]
+        for piece in part.pieces:
+            for name, family in families.items():
+                if family.by_object:
+                    put(piece, name, family.measure(piece))  # type: ignore[arg-type]
+            piece.forget_intensities()
         # A large field's pixel lists would add up over the compartments.
         part.forget_pixels()
     for name, family in selection.families.items():
@@ -118,11 +130,9 @@ def _fill(table: NDArray[np.float64], field: Field, selection: Selection) -> Non
             for part, values in zip(parts, family.measure(parts), strict=True):
                 put(part, name, values)
                 part.forget_pixels()
-    for comparison in selection.comparisons.values():
-        width = len(comparison.names(tuple(field.compartments), field.image.channels))
-        if width:
-            table[at : at + width] = comparison.measure(field).T
-        at += width
+    for name, comparison in selection.comparisons.items():
+        if blocks["", name]:
+            table[slots["", name]] = comparison.measure(field).T
 
 
 def _wanted(columns: Sequence[str], measured: Iterable[str]) -> Sequence[str]:
@@ -156,20 +166,21 @@ def feature_names(
 ) -> list[str]:
     """Names of the feature columns of `measure`, in its order, without the object number."""
     selection = Selection.of(families)
-    names = _column_names(channels, compartments, selection)
+    blocks = _column_blocks(channels, compartments, selection)
+    names = [name for block in blocks.values() for name in block]
     return names if selection.columns is None else list(_wanted(selection.columns, names))
 
 
-def _column_names(
+def _column_blocks(
     channels: Sequence[str], compartments: Iterable[str], selection: Selection
-) -> list[str]:
+) -> dict[tuple[str, str], list[str]]:
+    """Column names by compartment and family, then by "" and comparison, in their order."""
     compartments = tuple(compartments)
-    names = [
-        name
+    blocks = {
+        (compartment, name): [str(column) for column in family.names(compartment, channels)]
         for compartment in compartments
-        for family in selection.families.values()
-        for name in family.names(compartment, channels)
-    ]
-    for comparison in selection.comparisons.values():
-        names += comparison.names(compartments, channels)
-    return [str(name) for name in names]
+        for name, family in selection.families.items()
+    }
+    for name, comparison in selection.comparisons.items():
+        blocks["", name] = [str(column) for column in comparison.names(compartments, channels)]
+    return blocks

@@ -52,9 +52,7 @@ def measure(compartment: Compartment, scales: Sequence[int] = DISTANCES) -> NDAr
     closest = _closest(objects.centroids, nearest_two(objects.centroids))
     blocks = []
     for distance in (1, *scales):
-        near = near_objects(
-            objects.labels, *objects.outline, objects.rows, objects.cols, distance
-        )
+        near = near_objects(objects.labels, *objects.outline, objects.rows, objects.cols, distance)
         blocks += [near, closest]
     return np.concatenate(blocks, axis=1)
 

@@ -64,6 +64,23 @@ class Objects:
             labels[:] = np.where(labels > 0, np.searchsorted(numbers, labels) + 1, 0)
         return cls(numbers, labels, *list_pixels(labels, numbers.size))
 
+    def piece(self, first: int, last: int) -> Objects:
+        """Objects `first` to `last` - 1 with what was worked out of all; labels stay as they are.
+
+        It serves what needs only the pixels of each object and not its surroundings.
+        """
+        start, stop = self.starts[first], self.starts[last]
+        return _Piece(
+            self.numbers[first:last],
+            self.labels,
+            self.starts[first : last + 1] - start,
+            self.rows[start:stop],
+            self.cols[start:stop],
+            self.boxes[first:last],
+            self,
+            first,
+        )
+
     @property
     def count(self) -> int:
         """Number of objects."""
@@ -137,3 +154,36 @@ class Objects:
         """Mean row and column of each object's pixels, shape (n, 2)."""
         middles = (self.boxes[:, :2] + self.boxes[:, 2:]) // 2
         return middles + self.coordinate_sums[:, :2] / self.areas[:, None]
+
+
+@dataclass(frozen=True)
+class _Piece(Objects):
+    """Some of the objects of a mask, in their order, from object `first` on."""
+
+    whole: Objects
+    first: int
+
+    @property
+    def _objects(self) -> slice:
+        return slice(self.first, self.first + self.count)
+
+    @property
+    def _pixels(self) -> slice:
+        start = int(self.whole.starts[self.first])
+        return slice(start, start + self.rows.size)
+
+    @cached_property
+    def inner_edge(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        edge, starts = self.whole.inner_edge
+        own = starts[self.first : self.first + self.count + 1]
+        return edge[own[0] : own[-1]] - self._pixels.start, own - own[0]
+
+    @cached_property
+    def distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        closed, opened = self.whole.distances
+        return closed[self._pixels], opened[self._pixels]
+
+    @cached_property
+    def enclosing_circles(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        centres, radii = self.whole.enclosing_circles
+        return centres[self._objects], radii[self._objects]

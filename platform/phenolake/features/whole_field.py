@@ -103,7 +103,7 @@ def _area_occupied(field: Field) -> dict[str, float]:
     for name, part in field.compartments.items():
         objects = part.objects
         outline = perimeters(
-            objects.labels, objects.flags, objects.starts, objects.rows, objects.cols
+            objects.labels, objects.flags, *objects.outline, objects.rows, objects.cols
         )
         prefix = f"{_COMPARTMENT}_AreaOccupied"
         row[f"{prefix}_AreaOccupied_{name}"] = float(objects.rows.size)

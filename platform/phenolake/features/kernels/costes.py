@@ -55,7 +55,8 @@ def costes(
 def _range(values: Pixels) -> tuple[float, float]:
     low, high = values[0], values[0]
     for p in range(values.shape[0]):
-        low, high = min(low, values[p]), max(high, values[p])
+        low = values[p] if values[p] < low else low
+        high = values[p] if values[p] > high else high
     return low, high
 
 

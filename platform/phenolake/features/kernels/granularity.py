@@ -28,9 +28,7 @@ def erode(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @kernel
-def component_parents(
-    height: int, width: int, order: NDArray[np.int64]
-) -> NDArray[np.int32]:
+def component_parents(height: int, width: int, order: NDArray[np.int64]) -> NDArray[np.int32]:
     """Tree of an image's 4-connected bright components, as the parent of each pixel.
 
     `order` lists the pixels from bright to dark. A pixel's descendants are the brighter part of

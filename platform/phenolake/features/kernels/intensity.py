@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolake.features.kernels.compiler import kernel
+from phenolake.features.kernels.compiler import kernel, summing_kernel
 
 
 @kernel
@@ -19,12 +19,27 @@ def means(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.
     out = np.empty((count, channels))
     for c in range(channels):
         for k in range(count):
-            origin = values[c, starts[k]]
-            total = 0.0
-            for p in range(starts[k], starts[k + 1]):
-                total += values[c, p] - origin
-            out[k, c] = origin + total / (starts[k + 1] - starts[k])
+            here = values[c, starts[k] : starts[k + 1]]
+            out[k, c] = here[0] + _sum_from(here, here[0]) / here.shape[0]
     return out
+
+
+@summing_kernel
+def _sum_from(values: NDArray[np.float64], origin: float) -> float:
+    """Sum of the differences to the origin."""
+    total = 0.0
+    for p in range(values.shape[0]):
+        total += values[p] - origin
+    return total
+
+
+@summing_kernel
+def _sum_of_squares(values: NDArray[np.float64], origin: float) -> float:
+    """Sum of the squared differences to the origin."""
+    total = 0.0
+    for p in range(values.shape[0]):
+        total += (values[p] - origin) * (values[p] - origin)
+    return total
 
 
 @kernel
@@ -51,15 +66,10 @@ def intensity_statistics(
             size = last - first
             here = ordered[c, first:last]
             mean = centres[k, c]
-            total, squares = 0.0, 0.0
-            for p in range(first, last):
-                value = values[c, p]
-                total += value
-                squares += (value - mean) * (value - mean)
             row = out[k, c]
-            row[0] = total
+            row[0] = _sum_from(values[c, first:last], 0.0)
             row[1] = mean
-            row[2] = np.sqrt(squares / size)
+            row[2] = np.sqrt(_sum_of_squares(values[c, first:last], mean) / size)
             row[3] = here[0]
             row[4] = here[size - 1]
             _edge_statistics(values[c], edge[edge_starts[k] : edge_starts[k + 1]], row[5:10])
@@ -167,15 +177,13 @@ def intensity_positions(
         middle_y = sum_y / (last - first)
         middle_x = sum_x / (last - first)
         for c in range(channels):
-            total, moment_y, moment_x = 0.0, 0.0, 0.0
-            best = first
-            for p in range(first, last):
-                value = values[c, p]
-                total += value
-                moment_y += value * (rows[p] - row0)
-                moment_x += value * (cols[p] - col0)
-                if value > values[c, best]:
-                    best = p
+            here = values[c, first:last]
+            total, moment_y, moment_x = _moments(
+                here, rows[first:last], cols[first:last], row0, col0
+            )
+            most, best = _largest(here), first
+            while values[c, best] != most:
+                best += 1
             y = moment_y / total if total != 0.0 else np.nan
             x = moment_x / total if total != 0.0 else np.nan
             out[k, c, 0] = x + col0
@@ -186,6 +194,31 @@ def intensity_positions(
                 (y - middle_y) * (y - middle_y) + (x - middle_x) * (x - middle_x)
             )
     return out
+
+
+@summing_kernel
+def _moments(
+    values: NDArray[np.float64],
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+    row0: int,
+    col0: int,
+) -> tuple[float, float, float]:
+    """Sums of the values and of their products with row and column."""
+    total, moment_y, moment_x = 0.0, 0.0, 0.0
+    for p in range(values.shape[0]):
+        total += values[p]
+        moment_y += values[p] * (rows[p] - row0)
+        moment_x += values[p] * (cols[p] - col0)
+    return total, moment_y, moment_x
+
+
+@summing_kernel
+def _largest(values: NDArray[np.float64]) -> float:
+    largest = values[0]
+    for p in range(values.shape[0]):
+        largest = values[p] if values[p] > largest else largest
+    return largest
 
 
 @kernel

@@ -158,11 +158,11 @@ def gather(
         while last < pixels and rows[last] == row and cols[last] - col == last - first:
             last += 1
         for c in range(channels):
-            _divide(image[c, row, col : col + last - first], scale, out[c, first:last])
+            line = image[c, row]
+            for i in range(last - first):
+                out[c, np.uint64(first + i)] = line[np.uint64(col + i)]
         first = last
-
-
-@kernel
-def _divide(values: NDArray[np.generic], scale: float, out: NDArray[np.float64]) -> None:
-    for i in range(values.shape[0]):
-        out[i] = values[i] / scale
+    for c in range(channels):
+        values = out[c]
+        for p in range(pixels):
+            values[p] /= scale

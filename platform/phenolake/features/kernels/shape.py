@@ -38,16 +38,17 @@ def coordinate_sums(
 def perimeters(
     labels: NDArray[np.int32],
     flags: NDArray[np.uint8],
-    starts: NDArray[np.int64],
+    outline: NDArray[np.int64],
+    outline_starts: NDArray[np.int64],
     rows: NDArray[np.int32],
     cols: NDArray[np.int32],
 ) -> NDArray[np.float64]:
     """Length of each object's outline by the weights of Benkrid and Crookes.
 
     An outline pixel has a side to the outside. It counts 1, sqrt(2) or their mean, by how many
-    outline pixels it meets at its sides and corners.
+    outline pixels it meets at its sides and corners. `outline` lists them, and may hold others.
     """
-    count = starts.shape[0] - 1
+    count = outline_starts.shape[0] - 1
     height, width = labels.shape
     border = DIFFERS_4 | AT_BORDER
     weights = np.zeros(50)
@@ -59,7 +60,7 @@ def perimeters(
     tally = np.empty(50, np.int64)
     for k in range(count):
         tally[:] = 0
-        for p in range(starts[k], starts[k + 1]):
+        for p in outline[outline_starts[k] : outline_starts[k + 1]]:
             y, x = rows[p], cols[p]
             if flags[y, x] & border == 0:
                 continue
@@ -113,9 +114,26 @@ def radius_statistics(
     out = np.empty((count, 3))
     for k in range(count):
         inside = distances[starts[k] : starts[k + 1]]
-        out[k, 0] = np.max(inside)
-        out[k, 1] = np.sum(inside) / inside.shape[0]
-        out[k, 2] = np.median(inside)
+        size = inside.shape[0]
+        most, total = 0.0, 0.0
+        for p in range(size):
+            most = max(most, inside[p])
+            total += inside[p]
+        # Squared distances are whole numbers: they are counted and not sorted.
+        tally = np.zeros(int(np.rint(most * most)) + 1, np.int64)
+        for p in range(size):
+            tally[np.uint64(np.rint(inside[p] * inside[p]))] += 1
+        square, passed = 0, tally[0]
+        while passed <= (size - 1) // 2:
+            square += 1
+            passed += tally[square]
+        upper = square
+        while passed <= size // 2:
+            upper += 1
+            passed += tally[upper]
+        out[k, 0] = most
+        out[k, 1] = total / size
+        out[k, 2] = (np.sqrt(square) + np.sqrt(upper)) / 2
     return out
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolake.features.kernels.compiler import kernel
+from phenolake.features.kernels.compiler import kernel, summing_kernel
+
+_LANES = 8
 
 
 @kernel
@@ -31,29 +33,67 @@ def disk_moments(
     kinds = weights.shape[0]
     terms = degree + 1
     out = np.zeros((count, kinds, terms, terms))
-    line = np.zeros((kinds, terms))
-    powers = np.empty(terms)
+    longest = 0
     for k in range(count):
-        first, last = starts[k], starts[k + 1]
-        line[:] = 0.0
-        for p in range(first, last):
-            y = (rows[p] - centres[k, 0]) / radii[k]
-            x = (cols[p] - centres[k, 1]) / radii[k]
-            if not x * x + y * y > 1.0:
-                power = 1.0
-                for q in range(terms):
-                    powers[q] = power
-                    power *= x
+        longest = max(longest, int(np.max(cols[starts[k] : starts[k + 1]])) + 1)
+    across = np.empty(longest)
+    powers = np.empty((terms, longest + _LANES))
+    padded = np.empty(longest + _LANES)
+    line = np.empty((kinds, terms))
+    for k in range(count):
+        first = starts[k]
+        while first < starts[k + 1]:
+            last = first + 1
+            while last < starts[k + 1] and rows[last] == rows[first]:
+                last += 1
+            size = last - first
+            y = (rows[first] - centres[k, 0]) / radii[k]
+            for i in range(size):
+                x = (cols[first + i] - centres[k, 1]) / radii[k]
+                across[i] = x
+                powers[0, i] = 0.0 if x * x + y * y > 1.0 else 1.0
+            _fill_powers(across[:size], powers)
+            padded_size = (size + _LANES - 1) // _LANES * _LANES
+            padded[size:padded_size] = 0.0
+            for c in range(kinds):
+                for i in range(size):
+                    padded[i] = weights[c, first + i]
+                _dots(padded, powers, padded_size, line[c])
+            power = 1.0
+            for i in range(terms):
                 for c in range(kinds):
-                    weight = weights[c, p]
-                    for q in range(terms):
-                        line[c, q] += weight * powers[q]
-            if p + 1 == last or rows[p + 1] != rows[p]:
-                power = 1.0
-                for i in range(terms):
-                    for c in range(kinds):
-                        for q in range(terms - i):
-                            out[k, c, i, q] += power * line[c, q]
-                    power *= y
-                line[:] = 0.0
+                    for q in range(terms - i):
+                        out[k, c, i, q] += power * line[c, q]
+                power *= y
+            first = last
     return out
+
+
+@kernel
+def _fill_powers(x: NDArray[np.float64], powers: NDArray[np.float64]) -> None:
+    """Rows of powers of x times the first row; past the end of x they are 0."""
+    size = x.shape[0]
+    for q in range(powers.shape[0]):
+        powers[q, size : size + _LANES] = 0.0
+    for q in range(1, powers.shape[0]):
+        before, after = powers[q - 1], powers[q]
+        for i in range(size):
+            after[i] = before[i] * x[i]
+
+
+@summing_kernel
+def _dots(
+    weights: NDArray[np.float64],
+    powers: NDArray[np.float64],
+    size: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Sums of the weights times each row of powers, over a whole number of lanes."""
+    for q in range(out.shape[0]):
+        total = 0.0
+        for block in range(0, size, _LANES):
+            # A loop of known length runs in vector registers.
+            for lane in range(_LANES):
+                i = np.uint64(block + lane)
+                total += weights[i] * powers[np.uint64(q), i]
+        out[q] = total
