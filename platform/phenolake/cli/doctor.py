@@ -47,6 +47,7 @@ def compile_kernels() -> None:
     import numpy as np
 
     from phenolake import features, segmentation, simulation
+    from phenolake.segmentation.flow_decoder import compile_decoder
 
     started = time.monotonic()
     features.compile_kernels()
@@ -54,6 +55,7 @@ def compile_kernels() -> None:
     site = simulation.simulate_site(plan, plan.plate_names[0], "B02", 1)
     roles = {"DNA": 0, "RNA": 2}
     segmentation.segment(site.image.astype(np.float32) / 65535, roles, method="classical")
+    compile_decoder()
     typer.echo(f"kernels are compiled ({time.monotonic() - started:.0f} s)")
 
 

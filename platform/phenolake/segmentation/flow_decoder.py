@@ -95,6 +95,13 @@ def labels_from_flows(
     return renumber(keep(labels, _sizes(labels, count) >= smallest))
 
 
+def compile_decoder() -> None:
+    """Decode one disc, so that every kernel is compiled and cached."""
+    rows, columns = np.mgrid[-16:16, -16:16].astype(np.float32)
+    distance = np.maximum(np.hypot(rows, columns), 1)
+    labels_from_flows(np.stack((-rows, -columns)) / distance, 10 - distance)
+
+
 def check_shapes(flows: tuple[int, ...], logits: tuple[int, ...]) -> None:
     """Raise ChannelError unless flows are (..., 2, y, x) and logits (..., y, x), y and x above 0."""
     if (
