@@ -10,6 +10,7 @@ from phenolake_assets.jobs import JOBS, PLATE_ASSETS, SCREEN_ASSETS
 from phenolake_assets.marts import mart_assets
 from phenolake_assets.quarantine import quarantine
 from phenolake_assets.schedules import SCHEDULES
+from phenolake_assets.segmentation_network import segmentation_network
 from phenolake_assets.sensors import SENSORS
 from phenolake_assets.store_inbox import fetch_job
 from phenolake_resources import resources_for
@@ -22,6 +23,7 @@ def definitions(settings: Settings) -> dg.Definitions:
             *PLATE_ASSETS,
             *SCREEN_ASSETS,
             quarantine,
+            segmentation_network,
             mart_assets(manifest_file(settings.home_path / "dbt")),
         ],
         jobs=[*JOBS, fetch_job],

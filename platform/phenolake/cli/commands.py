@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from phenolake.cli import app
+from phenolake.cli.models import models_app
+
+app.add_typer(models_app, name="models")
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the screen.", show_default=False)]
 Config = Annotated[

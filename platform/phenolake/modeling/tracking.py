@@ -8,7 +8,7 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +125,48 @@ class Tracker:
         self.client.set_terminated(run_id)
         return str(run_id)
 
+    def log_folder(
+        self,
+        experiment: str,
+        folder: Path,
+        *,
+        run_name: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        curves: Sequence[Mapping[str, float]] = (),
+        step_of: str = "epoch",
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Record a training whose files lie in a folder, as those of its model; return the run id.
+
+        `curves` are rows with a step each, in the column `step_of`.
+        """
+        from mlflow.entities import Metric
+
+        run = self.client.create_run(self._experiment_id(experiment), run_name=run_name)
+        run_id = str(run.info.run_id)
+        now = int(time.time() * 1000)
+        points = [Metric(key, float(value), now, 0) for key, value in (metrics or {}).items()]
+        for row in curves:
+            points += [
+                Metric(f"{step_of}_{key}", float(value), now, int(row[step_of]))
+                for key, value in row.items()
+                if key != step_of
+            ]
+        try:
+            self.client.log_artifacts(run_id, str(folder), _MODEL_FOLDER)
+            self._log_metrics(run_id, points)
+            self._log_texts(run_id, _flat(params or {}), tags or {})
+        except BaseException:
+            self.client.set_terminated(run_id, "FAILED")
+            raise
+        self.client.set_terminated(run_id)
+        return run_id
+
+    def set_champion(self, name: str, version: str) -> None:
+        """Give the alias `champion` to a version."""
+        self.client.set_registered_model_alias(name, CHAMPION, version)
+
     def register(self, name: str, run_id: str) -> RegisteredVersion:
         """Make a run's model the newest version of a registered model, alias `candidate`."""
         from mlflow.exceptions import MlflowException
@@ -224,6 +266,9 @@ class Tracker:
                 for key, value in row.items()
                 if key != "epoch"
             ]
+        self._log_metrics(run_id, metrics)
+
+    def _log_metrics(self, run_id: str, metrics: Sequence[Any]) -> None:
         for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
             self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
 

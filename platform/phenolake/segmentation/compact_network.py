@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,8 @@ def build_compact(layout: CompactLayout) -> torch.nn.Module:
     class Compact(nn.Module):
         def __init__(self, widths: tuple[int, ...]) -> None:
             super().__init__()
-            pairs = list(zip(widths, widths[1:], strict=False))
+            self.layout = layout
+            pairs = list(itertools.pairwise(widths))
             self.stem = nn.Conv2d(2 * 4, widths[0], 3, padding=1)
             self.encoder = nn.ModuleList(Block(width) for width in widths)
             self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)

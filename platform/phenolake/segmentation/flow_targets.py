@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from phenolake.errors import MaskShapeError
+from phenolake.errors import ConfigurationError
 
 Flows = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ def flows_from_labels(labels: ArrayLike) -> Flows:
 
     Raises
     ------
-    MaskShapeError
+    ConfigurationError
         If the labels are not a plane.
 
     References
@@ -35,7 +35,7 @@ def flows_from_labels(labels: ArrayLike) -> Flows:
     """
     plane = np.asarray(labels)
     if plane.ndim != 2:
-        raise MaskShapeError("labels", plane.shape, "(y, x)")
+        raise ConfigurationError(f"labels must be a plane (y, x), got shape {plane.shape}")
     consecutive = _consecutive(plane)
     return _flows(consecutive, _boxes(consecutive))
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,11 +202,12 @@ def simulated_examples(sites: int, seed: int) -> list[Example]:
     """
     from phenolake.simulation import SimulationPlan, simulate_site
     from phenolake.simulation.layout import plate_layout
-    from phenolake.simulation.plan import PRESET_NAMES
 
     examples = []
     for number in range(sites):
-        preset = PRESET_NAMES[number % len(PRESET_NAMES)]
+        preset: Literal["cell_painting", "four_channel_cytotoxicity"] = (
+            "four_channel_cytotoxicity" if number % 2 else "cell_painting"
+        )
         plan = SimulationPlan(preset=preset, size=512, seed=seed + number)
         wells = list(plate_layout(plan, "P01"))
         well = wells[(number * 37) % len(wells)]

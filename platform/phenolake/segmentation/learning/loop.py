@@ -51,6 +51,8 @@ class TrainingSettings:
         Of AdamW; the rate warms up and falls with a cosine to a hundredth.
     simulated_share
         Share of crops from simulated examples, where there are any.
+    as_recorded
+        Share of crops whose pixels stay as they were recorded; see `draw_crop`.
     patience
         Stop after so many rounds without a better validation score; None goes to the end.
     seed
@@ -64,6 +66,7 @@ class TrainingSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     simulated_share: float = 0.2
+    as_recorded: float = 0.6
     patience: int | None = None
     seed: int = 0
 
@@ -72,10 +75,11 @@ class TrainingSettings:
         for name in ("steps", "steps_per_round", "batch_size", "crop", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be above 0, got {getattr(self, name)}")
-        if not 0 <= self.simulated_share < 1:
-            raise ConfigurationError(
-                f"simulated_share must be from 0 to below 1, got {self.simulated_share}"
-            )
+        for name in ("simulated_share", "as_recorded"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigurationError(
+                    f"{name} must be from 0 to below 1, got {getattr(self, name)}"
+                )
 
 
 @dataclass
@@ -197,7 +201,8 @@ class _Run:
         for self.step in range(first + 1, last + 1):
             rng = np.random.default_rng([self.settings.seed, self.step])
             size, count = self.settings.crop, self.settings.batch_size
-            sums += self._learn(*draw_batch(examples, weights, size, count, rng))
+            batch = draw_batch(examples, weights, size, count, rng, self.settings.as_recorded)
+            sums += self._learn(*batch)
         flow, probability, diameter = (sums / (last - first)).tolist()
         row = {
             "round": float(len(self.history) + 1),
