@@ -1,309 +1,220 @@
-"""Mutate folders of every format and read them: `python benchmarks/fuzz_readers.py --minutes 1`.
+"""Damage inputs of every format and read them: `python benchmarks/fuzz_readers.py --minutes 10`.
 
-A crash is any exception that is not ours, a hang is more than ten seconds for one folder, an
-escape is a plane whose file lies outside the folder. Findings are printed with their seed; exit 1.
+Each parser runs in a process of its own, two at a time, `--minutes` each. A finding is an exception
+that is not ours, more than ten seconds or 3 GB for one small input, a dead process, or a file read
+or named outside of the input's folder. Findings are printed with their seed; exit 1 if any.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests")]
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"):
+    os.environ.setdefault(variable, "1")
 
-import numpy as np  # noqa: E402
-import openpyxl  # noqa: E402
-import tifffile  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
+
+from fuzz_damage import mutate  # noqa: E402
+from fuzz_formats import FORMATS  # noqa: E402
 
 from phenolake.errors import PhenolakeError  # noqa: E402
-from phenolake.identity import PlateKey  # noqa: E402
-from phenolake.images.catalog import catalogue_plate  # noqa: E402
-from phenolake.images.pixels import read_plane  # noqa: E402
-from phenolake.screens.config import ScreenConfig  # noqa: E402
-from phenolake.screens.discover import Plate, Screen  # noqa: E402
-from phenolake.screens.plate_map import read_plate_map  # noqa: E402
-from readers import layouts  # noqa: E402
 
+#: Seconds of CPU time; ten times as many of wall time, since the machine may be busy.
 HANG_S = 10
 MEMORY_MB = 3000
-SPICE = [
-    *(
-        b"../../../etc/passwd",
-        b"/etc/passwd",
-        b"C:\\x",
-        b"file:///etc/passwd",
-        b"%s%n",
-        b"\x00",
-        b"\xff\xfe",
-    ),
-    *(
-        b"-1",
-        b"0",
-        b"99999999999999999999",
-        b"1e999",
-        b"nan",
-        b"2147483648",
-        b"true",
-        b"null",
-        b"{}",
-        b"[]",
-    ),
-    *(
-        b"<!DOCTYPE x [<!ENTITY a 'a'>]>",
-        b"&a;",
-        b"]]>",
-        b"<a>" * 200,
-        b"\xef\xbb\xbf",
-        b'"',
-        b",",
-        b";",
-        b"\r\n",
-    ),
-    *(b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", "Ünï".encode()),
-]
+#: A process that shows no new input for so long hangs where no alarm can reach it.
+DEAD_S = 180
+#: Stands for a sound file outside of the input's folder, which must never be read.
+CANARY = "phenolake-canary"
 
 
-def metamorph(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    import struct
+@dataclass
+class Tally:
+    """What became of one parser's inputs."""
 
-    path = folder / "x_A01_s1_w1DAPI.tif"
-    tifffile.imwrite(path, layouts.pixels(), metadata=None, software="MetaMorph 7")
-    # Turn one harmless tag (software, 305) into a UIC2 tag of one plane.
-    content = path.read_bytes().replace(struct.pack("<HH", 305, 2), struct.pack("<HH", 33629, 5), 1)
-    path.write_bytes(content)
-    return folder
-
-
-def ome_tiff(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    stack = np.stack([layouts.pixels(n) for n in range(6)]).reshape(
-        2, 3, layouts.SIZE, layouts.SIZE
-    )
-    metadata = {
-        "axes": "CZYX",
-        "Channel": {"Name": ["DAPI", "GFP"]},
-        "PhysicalSizeX": 0.5,
-        "PhysicalSizeXUnit": "µm",
-    }
-    tifffile.imwrite(folder / "scan_B07_s4_.ome.tif", stack, metadata=metadata)
-    return folder
+    name: str
+    inputs: int = 0
+    refused: int = 0
+    findings: list[str] = field(default_factory=list)
+    peak_mb: float = 0.0
 
 
-def names(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("A01_s1_w1_DNA.tif", "A02_s1_w1_DNA.tif", "B02_s1_w1_DNA.png"):
-        if name.endswith("png"):
-            import imagecodecs
-
-            (folder / name).write_bytes(imagecodecs.png_encode(layouts.pixels()))
-        else:
-            tifffile.imwrite(
-                folder / name, np.stack([layouts.pixels()] * 2), compression="zlib", imagej=False
-            )
-    return folder
+_forbidden: list[str] = []
+_opened: list[str] = []
 
 
-def load_data(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(folder / "a.tif", layouts.pixels())
-    row = {
-        "Metadata_Plate": "P1",
-        "Metadata_Well": "A01",
-        "Metadata_Site": "1",
-        "FileName_DNA": "a.tif",
-        "PathName_DNA": "/x/y",
-    }
-    return layouts.load_data(folder, [row, {**row, "Metadata_Well": "A02"}])
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    """Note every file that is opened where the canary is."""
+    if event in ("open", "sqlite3.connect") and isinstance(arguments[0], str | bytes):
+        name = os.fsdecode(arguments[0])
+        refuses_links = event == "open" and int(arguments[2] or 0) & os.O_NOFOLLOW  # type: ignore[call-overload]
+        if refuses_links and os.path.islink(name):  # noqa: PTH114 (called for every open)
+            return
+        real = os.path.realpath(name.removeprefix("file:").partition("?")[0])
+        if real in _forbidden:
+            _opened.append(name)
 
 
-def cellomics(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    layouts.c01(folder / "x_A01f00d0.c01")
-    return folder
-
-
-def plate_maps(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    grid = "\n".join(
-        [
-            ",".join(["", *map(str, range(1, 13))]),
-            *(f"{r}," + ",".join(["3 nM"] * 12) for r in "ABCDEFGH"),
-        ]
-    )
-    (folder / "table.csv").write_text(
-        "well,compound,dose (nM),control\nA01,x,5,negcon\nB02,y,7,trt\n"
-    )
-    (folder / "grid.csv").write_text("dose\n" + grid)
-    layer = (
-        "<Layer><Name>Compound</Name><Well><Row>1</Row><Col>1</Col><Value>x</Value></Well></Layer>"
-    )
-    (folder / "layout.xml").write_text(f"<AssayLayout>{layer}</AssayLayout>")
-    (folder / "barcode_platemap.csv").write_text("Assay_Plate_Barcode,Plate_Map_Name\nP1,table\n")
-    book = openpyxl.Workbook()
-    for line in grid.split("\n"):
-        book.active.append(line.split(","))  # type: ignore[union-attr]
-    book.save(folder / "book.xlsx")
-    return folder
-
-
-FORMATS: dict[str, Callable[[Path], Path]] = {
-    "operetta": layouts.harmony,
-    "cellvoyager": layouts.cellvoyager,
-    "imagexpress": layouts.imagexpress,
-    "ome_zarr": layouts.ome_zarr,
-    "load_data": load_data,
-    "ome_tiff": ome_tiff,
-    "metamorph": metamorph,
-    "cellomics": cellomics,
-    "filename_pattern": names,
-    "plate_map": plate_maps,
-}
-
-
-def mutate(folder: Path, rng: random.Random) -> None:
-    """Damage one to three files, small ones (indexes) more often than pixels."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
-    for _ in range(rng.randint(1, 3)):
-        path = rng.choice(files)
-        kind = rng.random()
-        if kind < 0.06:
-            path.unlink(missing_ok=True)
-            continue
-        if kind < 0.1 and path.exists():
-            path.unlink()
-            path.symlink_to(rng.choice([Path("/etc/passwd"), folder, path]))
-            continue
-        if not path.is_file() or path.is_symlink():
-            continue
-        content = bytearray(path.read_bytes())
-        for _ in range(rng.choice((1, 1, 2, 5, 20))):
-            at = rng.randrange(len(content) + 1)
-            # Headers and indexes stand at the start: damage there finds more.
-            at = min(at, rng.choice((64, 512, 4096, len(content))))
-            match rng.randrange(6):
-                case 0:
-                    content[at : at + 1] = bytes([rng.randrange(256)])
-                case 1:
-                    content[at : at + rng.randrange(40)] = b""
-                case 2:
-                    content[at:at] = rng.choice(SPICE)
-                case 3:
-                    content = content[:at]
-                case 4:
-                    piece = content[at : at + rng.randrange(200)]
-                    content[at:at] = piece * rng.randrange(1, 20)
-                case 5:
-                    spice = rng.choice(SPICE)
-                    content[at : at + len(spice)] = spice
-        path.write_bytes(content)
-
-
-def read(name: str, folder: Path) -> list[str]:
-    """Paths of the planes found; every error of ours is a proper end."""
-    if name == "plate_map":
-        for file in ("table.csv", "grid.csv", "layout.xml", "barcode_platemap.csv", "book.xlsx"):
-            screen = Screen(folder, ScreenConfig(name="s", plate_map={"file": file}))  # type: ignore[arg-type]
-            try:
-                read_plate_map(screen, PlateKey("s", "P1"), ["A01", "B02"])
-            except PhenolakeError:
-                continue
-        return []
-    screen = Screen.open(folder, name="s")
-    uris: list[str] = []
-    plates = [*screen.plates(), Plate(PlateKey("s", "forced"), folder)]
-    for plate in plates:
-        forced = (
-            screen.config.model_copy(update={"reader": name})
-            if plate.key.plate == "forced"
-            else screen.config
-        )
-        try:
-            found = catalogue_plate(Screen(folder, forced), plate)
-        except PhenolakeError:
-            continue
-        assert all(p.sentence("p").encode() for p in found.problems)
-        found.rows.write_parquet(folder.parent / "rows.parquet")
-        for uri, index in found.rows.select("uri", "index_in_file").head(4).iter_rows():
-            try:
-                read_plane(Path(uri), index)
-            except PhenolakeError:
-                continue
-        uris += found.rows["uri"].to_list()
-    return uris
-
-
-def one(name: str, template: Path, seed: int, work: Path) -> str | None:
-    """What went wrong with one mutated folder, if anything did."""
-    folder = work / "screen"
+def one(name: str, template: Path, seed: int, work: Path) -> tuple[str | None, bool]:
+    """What went wrong with one damaged input, if anything did; and whether it was refused."""
+    folder, canary = work / "screen", work / CANARY
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(template, folder)
-    mutate(folder, random.Random(seed))
-    signal.alarm(HANG_S)
+    mutate(folder, canary, random.Random(seed))
+    _opened.clear()
+    _set_timers(HANG_S)
     try:
-        uris = read(name, folder)
+        uris = FORMATS[name].read(folder, work)
+    except PhenolakeError as error:
+        return (None if str(error) else "an error without a sentence"), True
     except TimeoutError:
-        return f"hang of more than {HANG_S} s"
-    except PhenolakeError:
-        return None
+        return f"hang of more than {HANG_S} s", False
     except MemoryError:
-        return "out of memory"
+        return "out of memory", False
     except Exception:
-        return "crash\n" + traceback.format_exc(limit=-4)
+        return "crash\n" + traceback.format_exc(limit=-4), False
     finally:
-        signal.alarm(0)
-    outside = [uri for uri in uris if not Path(uri).resolve().is_relative_to(folder.resolve())]
-    return f"escape to {outside[0]}" if outside else None
+        _set_timers(0)
+    root = folder.resolve()
+    outside = [uri for uri in uris if not Path(uri).resolve().is_relative_to(root)]
+    # A link that leads outside may be named in a refusal; it may not be read.
+    outside = [uri for uri in outside if not Path(uri).is_relative_to(folder)]
+    if outside or _opened:
+        return f"escape to {(outside or _opened)[0]}", False
+    return None, False
 
 
-def _too_long(*_: object) -> None:
-    raise TimeoutError
+def _set_timers(seconds: int) -> None:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 10 * seconds)
+
+
+def fuzz(name: str, minutes: float, seed: int, only: int | None, tally: Path | None) -> Tally:
+    """Run one parser in this process; the tally is written before each input, with its seed."""
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGPROF, too_long)
+    resource.setrlimit(resource.RLIMIT_AS, (2 * MEMORY_MB * 1024**2, resource.RLIM_INFINITY))
+    sys.addaudithook(_watch)
+    found = Tally(name)
+    with tempfile.TemporaryDirectory() as work:
+        template = FORMATS[name].write(Path(work) / "template")
+        largest = max(template.rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else -1)
+        shutil.copyfile(largest, Path(work) / CANARY)
+        _forbidden.append(os.path.realpath(Path(work) / CANARY))
+        start = time.monotonic()
+        while time.monotonic() - start < 60 * minutes:
+            current = only if only is not None else seed + found.inputs
+            if tally:
+                tally.write_text(json.dumps({**asdict(found), "seed": current}))
+            wrong, refused = one(name, template, current, Path(work))
+            found.inputs += 1
+            found.refused += refused
+            found.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            if found.peak_mb > MEMORY_MB:
+                wrong = wrong or f"{found.peak_mb:.0f} MB"
+            if wrong and wrong not in [text.partition(": ")[2] for text in found.findings]:
+                found.findings.append(f"{name} seed {current}: {wrong}")
+                print(found.findings[-1], flush=True)
+            if only is not None or found.peak_mb > MEMORY_MB:
+                break
+    if tally:
+        tally.write_text(json.dumps(asdict(found)))
+    return found
+
+
+@contextmanager
+def _process(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, __file__, *arguments])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def supervised(name: str, minutes: float, seed: int) -> Tally:
+    """Run one parser in processes of its own; one that dies or hangs is a finding, and goes on."""
+    total = Tally(name)
+    end = time.monotonic() + 60 * minutes
+    while (left := end - time.monotonic()) > 1:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "tally.json"
+            arguments = ["--worker", name, str(file), "--seed", str(seed + total.inputs)]
+            with _process([*arguments, "--minutes", str(left / 60)]) as process:
+                seen, at = "", time.monotonic()
+                while process.poll() is None and time.monotonic() - at < DEAD_S:
+                    time.sleep(0.5)
+                    text = file.read_text() if file.exists() else ""
+                    if text != seen:
+                        seen, at = text, time.monotonic()
+                code = process.poll()
+            record = json.loads(file.read_text() or "{}") if file.exists() else {}
+        total.inputs += record.get("inputs", 0)
+        total.refused += record.get("refused", 0)
+        total.findings += record.get("findings", [])
+        total.peak_mb = max(total.peak_mb, record.get("peak_mb", 0.0))
+        if "seed" in record or not record:
+            how = f"no answer for {DEAD_S} s" if code is None else f"process ended with {code}"
+            total.findings.append(f"{name} seed {record.get('seed', seed)}: {how}")
+            print(total.findings[-1], flush=True)
+            total.inputs += 1
+    return total
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=1.0, help="minutes per format")
-    parser.add_argument("--readers", nargs="+", default=list(FORMATS), choices=list(FORMATS))
+    parser.add_argument("--minutes", type=float, default=1.0, help="minutes per parser")
+    parser.add_argument("--parsers", nargs="+", default=list(FORMATS), choices=list(FORMATS))
+    parser.add_argument("--at-once", type=int, default=2, help="parsers that run side by side")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, help="run one seed and show it")
+    parser.add_argument("--only", type=int, help="run one seed of one parser and show it")
+    parser.add_argument("--summary", type=Path, help="file for the summary table, Markdown")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (2 * MEMORY_MB * 1024**2, resource.RLIM_INFINITY))
-    signal.signal(signal.SIGALRM, _too_long)
-    findings = 0
-    for name in given.readers:
-        with tempfile.TemporaryDirectory() as folder:
-            template = FORMATS[name](Path(folder) / "template")
-            start, seed, wrong = time.monotonic(), given.seed, 0
-            seen: set[str] = set()
-            while time.monotonic() - start < 60 * given.minutes:
-                result = one(
-                    name, template, given.only if given.only is not None else seed, Path(folder)
-                )
-                if result is not None:
-                    wrong += 1
-                    if result not in seen:
-                        seen.add(result)
-                        print(f"{name} seed {seed}: {result}", flush=True)
-                seed += 1
-                if given.only is not None:
-                    break
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(
-                f"{name}: {seed - given.seed:,} folders, {wrong} findings, peak so far {peak:,.0f} MB",
-                flush=True,
-            )
-            findings += wrong
-    sys.exit(int(findings > 0))
+    if given.worker:
+        fuzz(given.worker[0], given.minutes, given.seed, None, Path(given.worker[1]))
+        return
+    if given.only is not None:
+        sys.exit(bool(fuzz(given.parsers[0], 60, 0, given.only, None).findings))
+    with ThreadPoolExecutor(given.at_once) as pool:
+        tallies = list(
+            pool.map(lambda name: supervised(name, given.minutes, given.seed), given.parsers)
+        )
+    lines = [
+        "| parser | inputs | refused as a whole | findings | peak MB |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {t.name} | {t.inputs:,} | {t.refused:,} | {len(t.findings)} | {t.peak_mb:,.0f} |"
+        for t in tallies
+    ]
+    print("\n".join(lines))
+    if given.summary:
+        details = "\n\n".join(f for t in tallies for f in t.findings) or "No finding."
+        title = f"{given.minutes:g} minutes per parser, seeds from {given.seed}"
+        given.summary.write_text("\n".join([title, "", *lines, "", details, ""]))
+    sys.exit(int(any(t.findings for t in tallies)))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,15 @@ from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_assets.well_profiles import normalized_profiles, well_profiles
 from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
-    deps=[dg.AssetDep(single_cell_features, partition_mapping=dg.AllPartitionMapping())],
+    deps=[
+        dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping())
+        for table in (single_cell_features, well_profiles, normalized_profiles)
+    ],
     partitions_def=screen_partitions,
     group_name="silver",
     kinds={"deltalake"},

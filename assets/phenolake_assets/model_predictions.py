@@ -78,8 +78,12 @@ def model_predictions(
             rows,
             parameters={
                 "models": [f"models:/{model.name}/{model.version}" for model in champions],
-                "single_cell_features": run.lake.version("single_cell_features"),
-                "segmentation_masks": run.lake.version("segmentation_masks"),
+                # A screen of imported profiles has neither.
+                **{
+                    table: run.lake.version(table)
+                    for table in ("single_cell_features", "segmentation_masks")
+                    if run.lake.exists(table)
+                },
             },
         )
         return run.report(

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from phenolake.errors import TrainingDataError
+from phenolake.errors import TableMissingError, TrainingDataError
 from phenolake.identity import PlateKey
 from phenolake.modeling import Tracker, TrainingResult, train
 from phenolake.pictures import as_markdown
@@ -86,9 +86,9 @@ def phenotype_forest(
     """Random forest that tells the screen's classes apart by single-cell features."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
-        cells = run.lake.scan("single_cell_features", run.where)
-        drawn = _drawn(run, cells, config.cells_per_class, config.seed)
         try:
+            cells = run.lake.scan("single_cell_features", run.where)
+            drawn = _drawn(run, cells, config.cells_per_class, config.seed)
             training = features_of(cells, drawn)
             tracker = mlflow.open()
             result = train(
@@ -104,7 +104,7 @@ def phenotype_forest(
                 trees=config.trees,
                 workers=compute.open().worker_count,
             )
-        except TrainingDataError as error:
+        except (TrainingDataError, TableMissingError) as error:
             return _untrained(run, error)
         return _trained(run, result, tracker, training)
 
@@ -136,9 +136,9 @@ def phenotype_network(
     """Convolutional network that tells the screen's classes apart by single-cell image crops."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
-        cells = run.lake.scan("single_cell_features", run.where)
-        drawn = _drawn(run, cells, config.cells_per_class, config.seed)
         try:
+            cells = run.lake.scan("single_cell_features", run.where)
+            drawn = _drawn(run, cells, config.cells_per_class, config.seed)
             if drawn.is_empty():
                 raise TrainingDataError("no cell has a label")
             training, crops = _crops(run, drawn, compute)
@@ -166,7 +166,7 @@ def phenotype_network(
                 learning_rate=config.learning_rate,
                 on_epoch=lambda row: context.log.info(f"epoch {row}"),
             )
-        except TrainingDataError as error:
+        except (TrainingDataError, TableMissingError) as error:
             return _untrained(run, error)
         return _trained(run, result, tracker, training)
 
@@ -194,8 +194,8 @@ def _versions(run: ScreenRun, *tables: str) -> dict[str, int]:
     return {table: run.lake.version(table) for table in tables}
 
 
-def _untrained(run: ScreenRun, error: TrainingDataError) -> dg.MaterializeResult:
-    """A screen whose wells can't train a model is no failure: the reason is reported."""
+def _untrained(run: ScreenRun, error: Exception) -> dg.MaterializeResult:
+    """A screen without cells, images or labels to train on is no failure: the reason is reported."""
     run.context.log.warning(f"no model for screen {run.name}: {error}")
     return dg.MaterializeResult(metadata={"trained": False, "reason": str(error)})
 

@@ -10,7 +10,8 @@ from phenolake.stages.profile_scores import (
     replicate_scores_of,
     similarity_of,
 )
-from phenolake.stages.screen_profiles import profiles_of
+from phenolake.stages.reference import reference_of
+from phenolake.stages.screen_profiles import profiles_of, start_of
 from phenolake.tables import BATCH_SCORES, PROFILE_SIMILARITY, REPLICATE_SCORES
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
@@ -104,16 +105,20 @@ def replicate_scores(
     """How well the replicates of each treatment agree, and how much it does."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
+        config = run.screen.config
+        start = start_of(run.lake, run.where, config.recipe)
+        is_raw = start.table == "well_profiles"
         scores = replicate_scores_of(
             run.lake.read("batch_corrected_profiles", run.where),
-            run.lake.read("well_profiles", run.where),
+            start.profiles,
+            reference_of(start.profiles, config.reference) if is_raw else None,
         )
         commit = run.land(
             REPLICATE_SCORES,
             scores.with_columns(pl.lit(run.name).alias("Metadata_Screen")),
             parameters={
                 "batch_corrected_profiles": run.lake.version("batch_corrected_profiles"),
-                "well_profiles": run.lake.version("well_profiles"),
+                start.table: start.version,
             },
         )
         replicating = scores.group_by("Metadata_Correction").agg(pl.col("replicates_well").mean())

@@ -5,21 +5,24 @@ import polars as pl
 
 from phenolake.pictures import as_markdown, profile_map
 from phenolake.profiling import input_problems
-from phenolake.stages.profiles import IS_NEGATIVE_CONTROL
+from phenolake.stages.reference import CONTROLS, reference_of
 from phenolake.stages.screen_profiles import (
-    REFERENCE,
     consensus_of,
     correct_screen,
     mechanism_accuracy,
     profiles_of,
     selection_of,
+    start_of,
 )
 from phenolake.tables import BATCH_CORRECTED_PROFILES, CONSENSUS_PROFILES, FEATURE_SELECTION
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.partitions import screens as screen_partitions
-from phenolake_assets.well_profiles import well_profiles
+from phenolake_assets.well_profiles import normalized_profiles, well_profiles
 from phenolake_resources import LakeResource, ScreensResource
+
+#: Where recipes start; from the second where only normalized profiles were imported.
+STARTS = (well_profiles, normalized_profiles)
 
 #: Problems that make profiles wrong; the others (a feature without values or spread, treatments
 #: in one batch only) are listed, and what is unusable is dropped by name in `feature_selection`.
@@ -27,7 +30,7 @@ _HARMFUL = ("no_controls", "duplicated_well", "infinite_values", "two_spellings"
 
 
 @dg.asset(
-    deps=[dg.AssetDep(well_profiles, partition_mapping=dg.AllPartitionMapping())],
+    deps=[dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS],
     partitions_def=screen_partitions,
     group_name="gold",
     kinds={"deltalake"},
@@ -50,16 +53,19 @@ def feature_selection(
     """Features that the screen's recipe leaves out, each with the rule and the number that broke it."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
-        recipe = run.screen.config.recipe
-        profiles = run.lake.read("well_profiles", run.where)
-        problems = input_problems(profiles, IS_NEGATIVE_CONTROL)
-        dropped = selection_of(profiles, recipe).with_columns(
+        config = run.screen.config
+        start = start_of(run.lake, run.where, config.recipe)
+        reference = reference_of(start.profiles, config.reference)
+        # What the rule falls back to is a problem of the input all the same.
+        expected = CONTROLS.wells if reference.warning else reference.wells
+        problems = input_problems(start.profiles, expected)
+        dropped = selection_of(start.profiles, start.recipe, reference).with_columns(
             pl.lit(run.name).alias("Metadata_Screen")
         )
         commit = run.land(
             FEATURE_SELECTION,
             dropped,
-            parameters={"recipe": recipe, "well_profiles": run.lake.version("well_profiles")},
+            parameters={"recipe": start.recipe.name, start.table: start.version},
         )
         harmful = problems.filter(pl.col("problem").is_in(_HARMFUL))
         return run.report(
@@ -82,7 +88,7 @@ def feature_selection(
 
 
 @dg.asset(
-    deps=[dg.AssetDep(well_profiles, partition_mapping=dg.AllPartitionMapping())],
+    deps=[dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS],
     partitions_def=screen_partitions,
     group_name="gold",
     kinds={"deltalake"},
@@ -98,21 +104,22 @@ def batch_corrected_profiles(
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
         config = run.screen.config
-        version = run.lake.version("well_profiles")
-        corrected = correct_screen(
-            run.lake.read("well_profiles", run.where), config.corrections, config.recipe
-        )
+        start = start_of(run.lake, run.where, config.recipe)
+        reference = reference_of(start.profiles, config.reference)
+        if reference.warning:
+            context.log.warning(reference.warning)
+        corrected = correct_screen(start.profiles, config.corrections, start.recipe, reference)
         profiles = corrected.profiles.with_columns(
-            pl.lit(version, pl.Int64).alias("Metadata_InputVersion")
+            pl.lit(start.version, pl.Int64).alias("Metadata_InputVersion")
         )
         commit = run.land(
             BATCH_CORRECTED_PROFILES,
             profiles,
             parameters={
-                "recipe": config.recipe,
+                "recipe": start.recipe.name,
                 "corrections": config.corrections,
-                "reference": REFERENCE,
-                "well_profiles": version,
+                "reference": reference.name,
+                start.table: start.version,
             },
         )
         pictures = {
@@ -128,7 +135,9 @@ def batch_corrected_profiles(
             commit,
             {
                 "plates": profiles["Metadata_Plate"].n_unique(),
-                "recipe": config.recipe,
+                "recipe": start.recipe.name,
+                "reference": reference.name,
+                **({"warning": reference.warning} if reference.warning else {}),
                 "features kept": sum(not name.startswith("Metadata_") for name in profiles.columns),
                 "features dropped": _counts(corrected.dropped["operation"]),
                 **pictures,

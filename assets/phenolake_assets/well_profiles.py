@@ -14,6 +14,7 @@ from phenolake.stages.profiles import (
     normalize_wells,
     profile_wells,
 )
+from phenolake.stages.reference import reference_of
 from phenolake.tables import NORMALIZED_PROFILES, WELL_PROFILES
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
@@ -121,16 +122,20 @@ def well_profiles(
 def normalized_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
-    """Well profiles against the plate's negative controls: z-scores and robust z-scores."""
+    """Well profiles against the plate's negative controls (`reference`): z-scores, robust z-scores."""
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
-        normalized = normalize_wells(run.read("well_profiles"))
+        profiles = run.read("well_profiles")
+        reference = reference_of(profiles, run.screen.config.reference)
+        if reference.warning:
+            context.log.warning(reference.warning)
+        normalized = normalize_wells(profiles, reference)
         commit = run.land(
             NORMALIZED_PROFILES,
             normalized,
             parameters={
                 "methods": list(NORMALIZATIONS),
-                "reference": "Metadata_ControlType == 'negcon'",
+                "reference": reference.name,
                 "well_profiles": run.lake.version("well_profiles"),
             },
         )
@@ -139,6 +144,8 @@ def normalized_profiles(
             commit,
             {
                 "undefined features": _undefined(robust),
+                "reference": reference.name,
+                **({"warning": reference.warning} if reference.warning else {}),
                 **_readout_pictures(run.screen.config, robust, run.key, "robust z"),
             },
             [run.unique_keys(NORMALIZED_PROFILES, run.where)],

@@ -147,3 +147,28 @@ def test_a_pattern_places_masks(tmp_path: Path, lake: Lake) -> None:
     )
     with pytest.raises(ConfigurationError, match="unknown groups"):
         list(import_source(lake, folder, "S", "masks", Options(pattern=r"(?P<cell>x)")))
+
+
+def test_columns_of_lists_structs_and_bytes_are_empty_and_reported(
+    tmp_path: Path, lake: Lake
+) -> None:
+    frame = profiles("P", ["A01"], MoA="x", note="y").with_columns(
+        pl.concat_list("Metadata_MoA").alias("Metadata_MoA"),
+        pl.struct("Metadata_note").alias("Metadata_note"),
+        pl.lit(b"\xff").alias("Metadata_compound"),
+    )
+    write(tmp_path / "in", "p.parquet", frame)
+    imported = next(iter(import_source(lake, tmp_path / "in", "S")))
+    assert [p.problem for p in imported.problems] == ["not_a_text"] * 3
+    rows = lake.read("well_profiles")
+    assert rows["Metadata_MOA"].to_list() == [None]
+    assert rows["Cells_AreaShape_F3"].to_list() == [3.0]
+
+
+def test_our_own_profiles_of_another_screen_come_in_again(tmp_path: Path, lake: Lake) -> None:
+    frame = profiles("P", ["A01"], Screen="other", Concentration=3.0, ConcentrationUnit="uM")
+    write(tmp_path / "in", "p.parquet", frame)
+    list(import_source(lake, tmp_path / "in", "S"))
+    row = lake.read("well_profiles").row(0, named=True)
+    assert (row["Metadata_Screen"], row["Metadata_SourceScreen"]) == ("S", "other")
+    assert (row["Metadata_Concentration"], row["Metadata_ConcentrationUnit"]) == (3.0, "uM")

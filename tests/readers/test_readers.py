@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from phenolake.errors import ImageReadError
 from phenolake.images.catalog import Catalog, catalogue_plate
 from phenolake.images.pixels import read_plane
 from phenolake.images.planes import Plane, Problem
@@ -183,6 +185,27 @@ def test_ome_zarr_plates_of_both_versions(tmp_path: Path, version: str) -> None:
     found = catalogue(folder)
     assert found.rows.height == 6
     assert found.rows["bytes"][0] > 0
+
+
+def test_ome_zarr_reads_no_chunk_through_a_link(tmp_path: Path) -> None:
+    folder = layouts.ome_zarr(tmp_path / "screen", "0.4")
+    (plane, *_), _ = items(folder, "ome_zarr")
+    chunk = next(p for p in sorted(plane.path.rglob("*")) if p.is_file() and p.name[0].isdigit())
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ImageReadError, match="link out of the store"):
+        read_plane(plane.path, 0)
+
+
+def test_ome_zarr_with_an_infinite_number_loses_one_well(tmp_path: Path) -> None:
+    folder = layouts.ome_zarr(tmp_path / "screen", "0.4")
+    file = next(p for p in folder.rglob(".zattrs") if "rowIndex" in p.read_text())
+    attributes = json.loads(file.read_text())
+    attributes["plate"]["wells"][0]["columnIndex"] = float("inf")
+    file.write_text(json.dumps(attributes))
+    planes, problems = items(folder, "ome_zarr")
+    assert planes == []
+    assert problems[0].problem == "bad_index_entry"
 
 
 def test_load_data_finds_images_by_the_last_folders_of_foreign_paths(tmp_path: Path) -> None:

@@ -208,9 +208,11 @@ def _read_tiff(path: Path, index: int) -> np.ndarray:
 def _read_zarr(path: Path, index: int) -> np.ndarray:
     import zarr
 
+    from phenolake.images.zarr_store import OwnFilesStore
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        array: Any = zarr.open_array(path, mode="r")
+        array: Any = zarr.open_array(OwnFilesStore(path, read_only=True), mode="r")
     height, width = array.shape[-2:]
     if height * width * array.dtype.itemsize > MAX_PLANE_BYTES:
         raise ImageReadError(str(path), f"a plane of {height:,} x {width:,} pixels is too large")

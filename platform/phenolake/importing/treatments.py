@@ -16,6 +16,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
         "perturbation", "compound", "treatment", "broadsample", "jcp2022", "pertiname", "commonname",
     ),
     "Metadata_Concentration": ("concentration", "dose", "mmolesperliter", "doseum"),
+    "Metadata_ConcentrationUnit": ("concentrationunit", "doseunit", "unit"),
     "Metadata_ControlType": ("controltype", "control"),
     "Metadata_MOA": ("moa", "mechanismofaction", "moalist"),
     "Metadata_CellLine": ("cellline", "cellid", "celltype"),
@@ -33,6 +34,8 @@ _CONTROLS = {
 
 def our_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[Problem]]:
     """Rows with our treatment columns first; a column that SQL takes for one of ours is renamed."""
+    # The screen is the one that the rows are imported into.
+    rows = rows.rename({"Metadata_Screen": "Metadata_SourceScreen"}, strict=False)
     plain = {_plain(name): name for name in reversed(rows.columns) if name.startswith("Metadata_")}
     chosen = {
         ours: plain[word]
@@ -40,6 +43,13 @@ def our_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[Prob
         for word in reversed(words)
         if word in plain
     }
+    # A value of several parts, or of bytes, is no name and no number.
+    unusable = [
+        name
+        for name, dtype in rows.schema.items()
+        if name.startswith("Metadata_") and (dtype.is_nested() or dtype == pl.Binary)
+    ]
+    rows = rows.with_columns(pl.lit(None, pl.String).alias(name) for name in unusable)
     given = rows.select(
         *(pl.col(theirs).alias(ours) for ours, theirs in chosen.items()),
         *(pl.repeat(None, pl.len()).alias(ours) for ours in _KNOWN if ours not in chosen),
@@ -60,10 +70,17 @@ def our_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[Prob
             else pl.lit(None, pl.String)
         ).alias("Metadata_ControlType"),
     )
-    unit = "mM" if "mmolesperliter" in _plain(chosen.get("Metadata_Concentration", "")) else None
-    given = given.with_columns(pl.lit(unit, pl.String).alias("Metadata_ConcentrationUnit"))
+    if "mmolesperliter" in _plain(chosen.get("Metadata_Concentration", "")):
+        given = given.with_columns(pl.lit("mM").alias("Metadata_ConcentrationUnit"))
     given = given.drop("Metadata_SMILES") if "Metadata_SMILES" not in chosen else given
-    return kept.hstack(given), _case_twins(rows, path)
+    problems = [
+        Problem(
+            "not_a_text", "Write the column as text or numbers; it is empty here.",
+            uri=str(path), expected=f"texts or numbers in {name}", got="lists, structs or bytes",
+        )
+        for name in unusable
+    ]  # fmt: skip
+    return kept.hstack(given), problems + _case_twins(rows, path)
 
 
 def _case_twins(rows: pl.DataFrame, path: Path) -> list[Problem]:

@@ -27,6 +27,11 @@ class Recipe:
     description: str
     steps: tuple[Mapping[str, Any], ...]
 
+    def without(self, kind: str) -> Recipe:
+        """Return the chain without the steps of a kind, such as those that normalize."""
+        kept = tuple(step for step in self.steps if step.get("step") != kind)
+        return replace(self, name=f"{self.name} without {kind}", steps=kept)
+
     @property
     def until_correction(self) -> Recipe:
         """The steps before the batch correction; all of them if there is none."""

@@ -166,7 +166,7 @@ def wrong_checksums(
         name
         for name, (_, checksum) in manifest.items()
         if checksum is not None
-        and _checksum(folder / name, checksum) != checksum.removeprefix("crc32:")
+        and _checksum_below(folder, name, checksum) != checksum.removeprefix("crc32:")
     ]
 
 
@@ -196,10 +196,21 @@ def _is_hash(text: str) -> bool:
     )
 
 
+def _checksum_below(folder: Path, name: str, like: str) -> str | None:
+    """Checksum of a file of the plate; None for a name that leads out of its folder."""
+    path = folder / name
+    try:
+        is_below = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return _checksum(path, like) if is_below else None
+
+
 def _checksum(path: Path, like: str) -> str | None:
     kind = _HASHES[len(like.removeprefix("crc32:"))]
     try:
-        with path.open("rb") as file:
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 (opened without following links)
             if kind != "crc32":
                 return hashlib.file_digest(file, kind).hexdigest()
             value = 0

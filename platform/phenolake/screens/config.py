@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,9 @@ from phenolake.segmentation.object_flags import ObjectLimits
 
 ControlType = Literal["negcon", "poscon", "trt", "empty"]
 Projection = Literal["maximum", "mean", "best_focus"]
+
+
+_MOST_BYTES = 1 << 20
 
 
 class _Section(BaseModel):
@@ -131,6 +135,11 @@ class ScreenConfig(_Section):
     readouts: list[str] = Field(
         default_factory=list, description="profile columns that plate_quality and hits judge"
     )
+    reference: Literal["auto", "controls", "all"] = Field(
+        "auto",
+        description="wells that profiles are compared with: negative controls, all wells, or auto: "
+        "all wells where none is a control",
+    )
     recipe: str = Field(
         "moa_default", description="recipe from well profiles to corrected profiles"
     )
@@ -228,10 +237,18 @@ def load_screen_config(path: Path, default_name: str) -> ScreenConfig:
         If the file is no YAML mapping, or a field is unknown or impossible; names file and field.
     """
     values: object = {}
-    if path.exists():
+    if os.path.lexists(path):
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+            if len(content) > _MOST_BYTES:
+                raise ScreenConfigError(
+                    path, f"larger than {_MOST_BYTES} bytes; this is no screen.yaml"
+                )
+            values = yaml.safe_load(content.decode("utf-8")) or {}
+        except OSError as error:
+            raise ScreenConfigError(path, f"can't be opened: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise ScreenConfigError(path, f"not readable as YAML: {reason}") from error
     if not isinstance(values, dict):

@@ -59,9 +59,10 @@ class Screen:
         folder = folder.expanduser().resolve()
         if not folder.is_dir():
             raise EmptyFolderError(folder, "a folder of this name")
-        config = load_screen_config(
-            config_file or folder / SCREEN_FILE, name or plate_name(own_name)
-        )
+        own_file = folder / SCREEN_FILE
+        if config_file in (None, own_file) and not is_below(own_file, [folder]):
+            raise LinkRefusedError(own_file, os.path.realpath(own_file))
+        config = load_screen_config(config_file or own_file, name or plate_name(own_name))
         if name is not None and config.name != name:
             config = config.model_copy(update={"name": checked_name("screen", name)})
         return cls(folder, config)
@@ -146,7 +147,7 @@ class Plate:
 
 def is_below(path: Path, folders: Iterable[Path]) -> bool:
     """Whether a path is one of the folders or lies below one, links followed."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
     return any(real.is_relative_to(folder) for folder in folders)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from phenolake.evaluation.clusters import cluster_profiles, similarity_table
 from phenolake.evaluation.replicability import percent_replicating
 from phenolake.evaluation.retrieval import mean_average_precision
 from phenolake.profiling import feature_columns, normalize
-from phenolake.stages.profiles import IS_NEGATIVE_CONTROL
+from phenolake.stages.reference import CONTROLS, IS_NEGATIVE_CONTROL, Reference
 from phenolake.stages.screen_profiles import profiles_of
 from phenolake.tables import PROFILE_SIMILARITY, REPLICATE_SCORES
 
@@ -60,12 +61,23 @@ def similarity_of(consensus: pl.DataFrame, count: int = 20) -> pl.DataFrame:
     return pl.concat(parts, how="diagonal")
 
 
-def replicate_scores_of(corrected: pl.DataFrame, well_profiles: pl.DataFrame) -> pl.DataFrame:
-    """Replicate retrieval, replicate correlation, grit and induction of each treatment."""
+def replicate_scores_of(
+    corrected: pl.DataFrame, well_profiles: pl.DataFrame, reference: Reference | None = CONTROLS
+) -> pl.DataFrame:
+    """Replicate retrieval, replicate correlation, grit and induction of each treatment.
+
+    Without controls, replicates are retrieved among other treatments and there is no grit;
+    `reference` None says that `well_profiles` are z-scores already.
+    """
     treated = ~IS_NEGATIVE_CONTROL.fill_null(False) & pl.col("Metadata_Perturbation").is_not_null()
     words = [pl.col(name).cast(pl.String).fill_null("") for name in _DOSE]
     name = pl.concat_str(words, separator="|").alias(_NAME)
-    z_scores = normalize(well_profiles, "standardize", reference=IS_NEGATIVE_CONTROL)
+    z_scores = well_profiles
+    if reference is not None:
+        z_scores = normalize(well_profiles, "standardize", reference=reference.wells)
+    negatives: Literal["controls", "others"] = (
+        "controls" if corrected.select(IS_NEGATIVE_CONTROL.any()).item() else "others"
+    )
     induced = induction(z_scores.with_columns(name).filter(treated), _NAME).drop("replicates")
     parts = [pl.DataFrame(REPLICATE_SCORES.arrow_schema().empty_table()).drop("Metadata_Screen")]
     for method in methods_of(corrected.filter(treated)):
@@ -73,7 +85,7 @@ def replicate_scores_of(corrected: pl.DataFrame, well_profiles: pl.DataFrame) ->
         profiles = profiles.filter(_has_values(profiles))
         of_treated = profiles.filter(treated)
         precision = mean_average_precision(
-            profiles, _NAME, IS_NEGATIVE_CONTROL, positives="all"
+            profiles, _NAME, IS_NEGATIVE_CONTROL, negatives=negatives, positives="all"
         ).table.drop("queries")
         correlated = percent_replicating(of_treated, _NAME, null_size=2000).table.select(
             _NAME, pl.col("score").fill_nan(None).alias("replicate_correlation"), "replicates_well"

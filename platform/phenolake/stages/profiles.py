@@ -7,8 +7,7 @@ import polars as pl
 from phenolake.images.quality_flags import unusable_sites
 from phenolake.profiling import aggregate, normalize
 from phenolake.segmentation.object_flags import excluded_cells
-
-IS_NEGATIVE_CONTROL = pl.col("Metadata_ControlType") == "negcon"
+from phenolake.stages.reference import CONTROLS, Reference
 
 #: Both are kept side by side: SD for few controls, MAD where controls have outliers.
 NORMALIZATIONS = ("standardize", "mad_robustize")
@@ -84,10 +83,11 @@ def _excluded_counts(cells: pl.LazyFrame, objects: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def normalize_wells(profiles: pl.DataFrame) -> pl.DataFrame:
-    """Profiles of a plate in every normalization, stacked; reference: its negative controls."""
+def normalize_wells(profiles: pl.DataFrame, reference: Reference = CONTROLS) -> pl.DataFrame:
+    """Profiles of a plate in every normalization, stacked; the reference wells are named."""
+    name = pl.lit(reference.name).alias("Metadata_Reference")
     return pl.concat(
-        normalize(profiles, method, reference=IS_NEGATIVE_CONTROL).with_columns(
+        normalize(profiles.with_columns(name), method, reference=reference.wells).with_columns(
             pl.lit(method).alias("Metadata_Normalization")
         )
         for method in NORMALIZATIONS

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from phenolake.correction import FeaturesDroppedWarning, incomplete_features
-from phenolake.errors import ConfigurationError, ControlsMissingError
+from phenolake.errors import ConfigurationError, ControlsMissingError, TableMissingError
 from phenolake.evaluation.mechanism import moa_accuracy
-from phenolake.profiling import consensus, feature_columns, follow_recipe, recipe_named
+from phenolake.lake import Lake
+from phenolake.profiling import Recipe, consensus, feature_columns, follow_recipe, recipe_named
 from phenolake.profiling.recipes import DROPPED_SCHEMA
-from phenolake.stages.profiles import IS_NEGATIVE_CONTROL
+from phenolake.stages.reference import CONTROLS, Reference
 
 _TREATMENT = (
     "Metadata_Screen",
@@ -24,8 +25,53 @@ _TREATMENT = (
     "Metadata_ControlType",
     "Metadata_MOA",
 )
-REFERENCE = "Metadata_ControlType == 'negcon'"
 _BATCH = "Metadata_CorrectionBatch"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Profiles that a screen's recipe starts from, their table and version, and the steps left."""
+
+    profiles: pl.DataFrame
+    recipe: Recipe
+    table: str
+    version: int
+
+
+def start_of(lake: Lake, where: Mapping[str, str], recipe: str) -> Start:
+    """Well profiles of a screen; where only normalized ones were imported, those.
+
+    Of several normalizations the one with most features is taken. Steps of the recipe that
+    normalize are left out then.
+
+    Raises
+    ------
+    TableMissingError
+        If the screen has neither.
+    """
+    steps = recipe_named(recipe)
+    for name in ("well_profiles", "normalized_profiles"):
+        rows = lake.read(name, where) if lake.exists(name) else pl.DataFrame()
+        if rows.height and name == "well_profiles":
+            return Start(rows, steps, name, lake.version(name))
+        if rows.height:
+            return Start(_widest(rows), steps.without("normalize"), name, lake.version(name))
+    raise TableMissingError("well_profiles", lake.uri)
+
+
+def _widest(normalized: pl.DataFrame) -> pl.DataFrame:
+    parts = [part for _, part in normalized.group_by("Metadata_Normalization", maintain_order=True)]
+    parts = [
+        part.drop(
+            [
+                n
+                for n in part.columns
+                if part[n].null_count() == part.height and n in feature_columns(part)
+            ]
+        )
+        for part in parts
+    ]
+    return max(parts, key=lambda part: len(feature_columns(part)))
 
 
 @dataclass(frozen=True)
@@ -37,7 +83,10 @@ class Corrected:
 
 
 def correct_screen(
-    well_profiles: pl.DataFrame, methods: Sequence[str], recipe: str = "moa_default"
+    well_profiles: pl.DataFrame,
+    methods: Sequence[str],
+    recipe: str | Recipe = "moa_default",
+    reference: Reference = CONTROLS,
 ) -> Corrected:
     """Profiles of a screen after a recipe, once with each batch correction in its place.
 
@@ -46,31 +95,28 @@ def correct_screen(
     Raises
     ------
     ControlsMissingError
-        If the screen, or one of its plates, has no negative control; names it.
+        If the screen, or one of its plates, has no reference well; names it.
     """
-    if well_profiles.filter(IS_NEGATIVE_CONTROL).is_empty():
-        raise ControlsMissingError("batch correction", "the screen", REFERENCE)
+    wells = reference.wells
+    if wells is not None and well_profiles.filter(wells).is_empty():
+        raise ControlsMissingError("batch correction", "the screen", reference.name)
     steps = recipe_named(recipe)
     batch = pl.coalesce("Metadata_Batch", "Metadata_Plate").alias(_BATCH)
-    start = follow_recipe(
-        well_profiles.with_columns(batch), steps.until_correction, IS_NEGATIVE_CONTROL, _BATCH
-    )
+    start = follow_recipe(well_profiles.with_columns(batch), steps.until_correction, wells, _BATCH)
     if not feature_columns(start.profiles):
-        raise ConfigurationError(_nothing_left(recipe, start.dropped))
+        raise ConfigurationError(_nothing_left(steps.name, start.dropped))
     offset = len(steps.until_correction.steps)
     profiles, dropped = [], [start.dropped.with_columns(pl.lit("all").alias("correction"))]
     for method in dict.fromkeys(methods):
         with warnings.catch_warnings():
             # They are listed in `dropped`.
             warnings.simplefilter("ignore", FeaturesDroppedWarning)
-            rest = follow_recipe(
-                start.profiles, steps.from_correction(method), IS_NEGATIVE_CONTROL, _BATCH
-            )
+            rest = follow_recipe(start.profiles, steps.from_correction(method), wells, _BATCH)
         profiles.append(
             rest.profiles.with_columns(
                 pl.lit(method).alias("Metadata_Correction"),
                 pl.lit(json.dumps(steps.with_correction(method).steps)).alias("Metadata_Recipe"),
-                pl.lit(REFERENCE).alias("Metadata_Reference"),
+                pl.lit(reference.name).alias("Metadata_Reference"),
             )
         )
         dropped.append(
@@ -87,14 +133,19 @@ def _nothing_left(recipe: str, dropped: pl.DataFrame) -> str:
     counts = ", ".join(f"{count} x {reason}" for reason, count in reasons) or "there was none"
     return (
         f"recipe {recipe!r} leaves no feature: {counts}. Features without spread among the negative "
-        "controls count as missing; a plate needs two control wells with cells to show any"
+        "controls (or all wells, where those are the reference) count as missing; a plate needs two control "
+        "wells with cells to show any"
     )
 
 
-def selection_of(well_profiles: pl.DataFrame, recipe: str = "moa_default") -> pl.DataFrame:
+def selection_of(
+    well_profiles: pl.DataFrame,
+    recipe: str | Recipe = "moa_default",
+    reference: Reference = CONTROLS,
+) -> pl.DataFrame:
     """Features that a recipe drops before the batch correction, or that the correction can't use."""
     steps = recipe_named(recipe).until_correction
-    result = follow_recipe(well_profiles, steps, IS_NEGATIVE_CONTROL)
+    result = follow_recipe(well_profiles, steps, reference.wells)
     gaps = incomplete_features(result.profiles)
     number = len(steps.steps) + 1
     unusable = pl.DataFrame(
@@ -103,7 +154,9 @@ def selection_of(well_profiles: pl.DataFrame, recipe: str = "moa_default") -> pl
         orient="row",
     )
     return pl.concat([result.dropped, unusable]).select(
-        pl.lit(recipe).alias("recipe"), pl.all().exclude("value"), pl.col("value").fill_nan(None)
+        pl.lit(recipe_named(recipe).name).alias("recipe"),
+        pl.all().exclude("value"),
+        pl.col("value").fill_nan(None),
     )
 
 

@@ -45,9 +45,10 @@ NORMALIZED_PROFILES = Table(
         Column(
             "Metadata_Normalization",
             pa.string(),
-            "standardize (mean, SD) or mad_robustize (median, MAD x 1.4826) against negative controls",
+            "standardize (mean, SD) or mad_robustize (median, MAD x 1.4826) against the reference",
             nullable=False,
         ),
+        Column("Metadata_Reference", pa.string(), "wells that the plate was normalized against"),
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,
@@ -71,7 +72,11 @@ BATCH_CORRECTED_PROFILES = Table(
         Column(
             "Metadata_Reference", pa.string(), "wells that normalization and correction learn from"
         ),
-        Column("Metadata_InputVersion", pa.int64(), "version of well_profiles that was read"),
+        Column(
+            "Metadata_InputVersion",
+            pa.int64(),
+            "version of the profiles that were read (table and version are in the commit)",
+        ),
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,

@@ -64,7 +64,7 @@ class OmeZarr(Reader):
             try:
                 well = Well.checked(int(entry["rowIndex"]) + 1, int(entry["columnIndex"]) + 1)
                 yield from _well(store, _inside(store, entry["path"]), well)
-            except (WellNameError, KeyError, TypeError, ValueError) as error:
+            except (WellNameError, KeyError, TypeError, ValueError, OverflowError) as error:
                 got = f"{type(error).__name__}: {error}"
                 yield _bad(store, "a well with path, rowIndex and columnIndex", got)
 
@@ -88,7 +88,7 @@ def _well(store: Path, folder: Path, well: Well) -> Iterator[Plane | Problem]:
     for number_of, image in enumerate(images, start=1):
         try:
             yield from _image(store, _inside(folder, str(image["path"])), well, number_of)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             yield _bad(
                 folder, "a multiscale image", f"{type(error).__name__}: {error}", well, number_of
             )

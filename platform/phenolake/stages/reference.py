@@ -1,0 +1,45 @@
+"""Which wells profiles are compared with: negative controls, or all wells where there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+IS_NEGATIVE_CONTROL = pl.col("Metadata_ControlType") == "negcon"
+
+Rule = Literal["auto", "controls", "all"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The wells as an expression, None being all; their name; and a warning if they are a stopgap."""
+
+    wells: pl.Expr | None
+    name: str
+    warning: str | None = None
+
+
+CONTROLS = Reference(IS_NEGATIVE_CONTROL, "Metadata_ControlType == 'negcon'")
+ALL_WELLS = Reference(None, "all wells")
+_STOPGAP = Reference(
+    None,
+    "all wells",
+    "no negative control among the wells: profiles are relative to all wells, which hides what most "
+    "treatments share. Mark controls in the plate map, or set `reference: all` to say it is meant",
+)
+
+
+def reference_of(profiles: pl.DataFrame, rule: Rule = "auto") -> Reference:
+    """Reference wells by the screen's rule; `auto` takes all wells only where no control is.
+
+    Where some plates have controls and others have not, the controls are meant: normalizing then
+    names the plate without one, since z-scores against different wells can't be compared.
+    """
+    if rule == "all":
+        return ALL_WELLS
+    if rule == "controls":
+        return CONTROLS
+    has_controls = profiles.select(IS_NEGATIVE_CONTROL.any()).item() is True
+    return CONTROLS if has_controls else _STOPGAP
