@@ -48,6 +48,27 @@ def test_a_few_images_give_a_flat_function(tmp_path: Path) -> None:
     assert (found.function == 1).all()
 
 
+def test_few_fields_of_few_cells_do_not_print_their_cells_into_the_light(tmp_path: Path) -> None:
+    """Better than no correction, and the more fields the closer to the truth."""
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    light = 1.2 - 0.25 * (x**2 + y**2)
+    light /= light.mean()
+    rng = np.random.default_rng(4)
+    sites = []
+    for number in range(120):
+        cells = np.zeros(light.shape)
+        rows, columns = rng.integers(0, 128, (2, 25))
+        cells[rows, columns] = rng.uniform(1, 2, 25)
+        image = light * (400 + 60_000 * gaussian_filter(cells, 4))
+        sites.append(site(tmp_path, f"w{number}", image.astype(np.uint16)))
+    errors = []
+    for count in (15, 120):
+        (found,) = estimate_illumination(sites[:count])
+        errors.append(float((found.function / found.function.mean() / light).std()))
+    assert errors[0] <= 1.1 * light.std()
+    assert errors[1] <= 0.5 * light.std()
+
+
 def test_debris_and_empty_fields_change_the_function_little(tmp_path: Path) -> None:
     y, x = np.mgrid[-1:1:96j, -1:1:96j]
     light = 1.6 - 0.3 * (x**2 + y**2)

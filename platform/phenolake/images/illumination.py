@@ -16,20 +16,21 @@ import numpy as np
 from phenolake.compute import Compute
 from phenolake.errors import ImageReadError
 from phenolake.images.correction import Convention
+from phenolake.images.light_surface import foretelling_surface
 from phenolake.images.sites import Site, read_site
 
 METHOD = (
     "fields as block means, clipped at the 99.5th percentile, scaled to mean 1 and smoothed by a "
-    "Gaussian; mean over fields without the lowest and highest tenth at each place; divide"
+    "Gaussian; mean over fields without the lowest and highest tenth at each place; smoothed as "
+    "foretells other fields best; divide"
 )
 SUBTRACT_METHOD = (
     "fields as the 5th percentile of blocks, smoothed by a Gaussian; mean over fields without the "
-    "lowest and highest tenth at each place; subtract"
+    "lowest and highest tenth at each place; smoothed as foretells other fields best; subtract"
 )
 
 #: Blocks along the longer edge; background shows between cells in large blocks only.
 _BLOCKS: dict[Convention, int] = {"divide": 64, "subtract": 16}
-_TRIM = 0.1
 #: With fewer images the cells don't average out.
 _FEWEST_IMAGES = 10
 
@@ -72,7 +73,9 @@ def estimate_illumination(
     Each field becomes a grid of at most 64 blocks along its longer edge (`subtract`: 16), smoothed
     by a Gaussian with a standard deviation of `smoothing` times the longer edge; places are then
     averaged over fields without the lowest and highest tenth, so that debris in a few fields has no
-    say. Fields with less than
+    say. What is left of single cells is smoothed further: the mean becomes a quadratic surface plus
+    its rest, smoothed 1, 2, 4 or 8 times as wide or dropped, or else flat, whichever foretells the
+    fields it was not made from best (five folds). Fields with less than
     a fifth of the plate's median signal are left out as empty. Memory holds one image and at most
     `max_sites` grids per channel, however many fields there are. Unreadable sites are left out
     here; the quality step reports them. With too few images to average out the cells (under 10)
@@ -95,7 +98,7 @@ def estimate_illumination(
             if shapes.setdefault(channel, found.shape) == found.shape:
                 fields.setdefault(channel, []).append(found)
     for channel, found_fields in fields.items():
-        yield _function(channel, _lit(found_fields), convention)
+        yield _function(channel, _lit(found_fields), convention, smoothing)
 
 
 @dataclass(frozen=True)
@@ -149,16 +152,16 @@ def _lit(fields: list[_Field]) -> list[_Field]:
     return lit if len(lit) >= _FEWEST_IMAGES else fields
 
 
-def _function(channel: str, fields: list[_Field], convention: Convention) -> Illumination:
+def _function(
+    channel: str, fields: list[_Field], convention: Convention, smoothing: float
+) -> Illumination:
     shape, count = fields[0].shape, len(fields)
     # The darkest twentieth guards against a few dead fields.
     background = float(np.quantile([field.low for field in fields], 0.05))
     if count < _FEWEST_IMAGES:
         flat = np.full(shape, 1.0 if convention == "divide" else 0.0, np.float32)
         return Illumination(channel, flat, count, background, convention)
-    patterns = np.sort(np.stack([field.pattern for field in fields]), axis=0)
-    cut = int(_TRIM * count)
-    grid = patterns[cut : count - cut].mean(axis=0, dtype=np.float64)
+    grid = foretelling_surface(np.stack([field.pattern for field in fields]), smoothing)
     function = _enlarged(grid, shape, _BLOCKS[convention])
     if convention == "divide":
         function = np.maximum(function / np.percentile(function, 1), 0.5)
