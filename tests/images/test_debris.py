@@ -84,6 +84,14 @@ def test_a_speck_in_an_empty_field_is_debris(plate: list[np.ndarray]) -> None:
     assert (debris_fractions(image, cells)[:2] > 0).all()
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(1, 0.2), (6, 0), (0.2, 0), (6, 0.2)])
+def test_a_field_of_another_exposure_or_background_is_not_debris(
+    plate: list[np.ndarray], gain: float, offset: float
+) -> None:
+    image = plate[2] * np.float32(gain) + np.float32(offset)
+    np.testing.assert_array_equal(debris_fractions(image, appearance_of(plate)), 0)
+
+
 @given(st.floats(0.1, 10), st.permutations(range(3)))
 @settings(max_examples=8, deadline=None)
 def test_gain_and_order_of_channels_change_nothing(gain: float, order: list[int]) -> None:

@@ -30,6 +30,8 @@ class CellAppearance:
     ----------
     contrast
         Sharp contrast that a hundredth of a typical field exceeds; shape (channel,).
+    common
+        The same for a tenth of it, which no debris reaches: to compare exposures by.
     slopes
         `slopes[a, b]`: contrast in b that goes with a unit of it in a, both over `contrast`.
     low, high
@@ -37,6 +39,7 @@ class CellAppearance:
     """
 
     contrast: np.ndarray
+    common: np.ndarray
     slopes: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -50,7 +53,8 @@ def debris_fractions(image: np.ndarray, cells: CellAppearance) -> np.ndarray:
     of the same structure explain each other, so that bright rounded cells are not debris. Large
     debris (bubbles of stain, dust out of focus) is a smooth patch over twice as bright, in two
     channels, as the brightest hundredth of the plate's typical field. With one channel only patches
-    over three times as bright count.
+    over three times as bright count. A field that is brighter or has more background as a whole is
+    compared with its own level: that is not debris.
 
     Parameters
     ----------
@@ -60,8 +64,13 @@ def debris_fractions(image: np.ndarray, cells: CellAppearance) -> np.ndarray:
         What to expect, learned from fields of the plate.
     """
     fractions = np.zeros(len(image))
-    small = _small_pieces(image, cells)
-    patches = _patches(image, cells)
+    contrast = sharp_contrast(image)
+    common, own = np.percentile(contrast, (90, 99), axis=(1, 2))
+    gain = np.maximum(common / cells.common, 1.0)
+    # A field with more contrast than the plate's, a phenotype, is held to its own.
+    most = np.maximum(gain, _OWN_MOST) * cells.contrast
+    small = _small_pieces(contrast / np.clip(own, cells.contrast, most)[:, None, None], cells)
+    patches = _patches(image, cells, gain)
     for channel in range(len(image)):
         shown = np.zeros(image.shape[1:], bool) if small is None else small[channel].copy()
         if patches is not None:
@@ -103,16 +112,12 @@ def block_step(shape: tuple[int, ...]) -> int:
     return min(-(-max(shape) // _BLOCKS), min(shape))
 
 
-def _small_pieces(image: np.ndarray, cells: CellAppearance) -> np.ndarray | None:
-    """Where pieces show, per channel; None if there are none."""
-    if len(image) < 2:
+def _small_pieces(contrast: np.ndarray, cells: CellAppearance) -> np.ndarray | None:
+    """Where pieces show, per channel, given contrast over the cells'; None if there are none."""
+    if len(contrast) < 2:
         return None
-    contrast = sharp_contrast(image)
-    own = np.percentile(contrast, 99, axis=(1, 2))
-    # A field with more contrast than the plate's, a phenotype, is held to its own.
-    contrast /= np.clip(own, cells.contrast, _OWN_MOST * cells.contrast)[:, None, None]
-    evidence = np.zeros(image.shape[1:], np.float32)
-    for a, b in combinations(range(len(image)), 2):
+    evidence = np.zeros(contrast.shape[1:], np.float32)
+    for a, b in combinations(range(len(contrast)), 2):
         rest_of_b = contrast[b] - np.float32(cells.slopes[a, b]) * contrast[a]
         rest_of_a = contrast[a] - np.float32(cells.slopes[b, a]) * contrast[b]
         np.maximum(evidence, np.minimum(rest_of_a, rest_of_b), out=evidence)
@@ -120,13 +125,16 @@ def _small_pieces(image: np.ndarray, cells: CellAppearance) -> np.ndarray | None
     return None if pieces is None else pieces & (contrast > _GROW)
 
 
-def _patches(image: np.ndarray, cells: CellAppearance) -> tuple[np.ndarray, int] | None:
+def _patches(
+    image: np.ndarray, cells: CellAppearance, gain: np.ndarray
+) -> tuple[np.ndarray, int] | None:
     """Blocks of patches, per channel, and their edge; None if there are none."""
     step = block_step(image.shape[1:])
     if min(image.shape[1:]) < 4 * step:
         return None
-    above = block_brightness(image) - cells.low[:, None, None]
-    level = above / (cells.high - cells.low)[:, None, None]
+    blocks = block_brightness(image)
+    low = np.maximum(cells.low, np.percentile(blocks, 25, axis=(1, 2)))
+    level = (blocks - low[:, None, None]) / (gain * (cells.high - cells.low))[:, None, None]
     alone = len(image) < 2
     witness = level[0] if alone else np.sort(level, axis=0)[-2]
     start = _START_ALONE if alone else _START

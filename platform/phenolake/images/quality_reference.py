@@ -6,7 +6,7 @@ Both are learned from a sample of fields, one at a time; memory is that of one f
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class _Seen:
     """One field's part; all arrays have a leading axis of channels."""
 
     contrast: np.ndarray
+    common: np.ndarray
     slopes: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -76,7 +77,7 @@ def learn_plate(
             continue
         dust.add(one.grid)
         # The grid is in the sums; only a few numbers are kept per field.
-        seen.append(_Seen(one.contrast, one.slopes, one.low, one.high, np.empty(0)))
+        seen.append(replace(one, grid=np.empty(0)))
     if not seen:
         return None
     maps = dict(zip(chosen[0].channels, dust.maps(), strict=False))
@@ -101,7 +102,8 @@ def _see(image: np.ndarray) -> _Seen:
     count = len(image)
     middle = np.median(contrast, axis=(1, 2), keepdims=True)
     noise = 1.4826 * np.median(np.abs(contrast - middle), axis=(1, 2))
-    bright = np.maximum(np.percentile(contrast, 99, axis=(1, 2)), _NOISE * noise)
+    common, bright = np.percentile(contrast, (90, 99), axis=(1, 2))
+    bright = np.maximum(bright, _NOISE * noise)
     slopes = np.full((count, count), np.nan)
     for a in range(count):
         chosen = contrast[a] > bright[a]
@@ -113,11 +115,12 @@ def _see(image: np.ndarray) -> _Seen:
                 slopes[a, b] = max(0.0, float(np.quantile(ratio, _EXPLAINED)))
     blocks = block_brightness(image)
     low, high = np.percentile(blocks, (25, 99), axis=(1, 2))
-    return _Seen(bright, slopes, low, high, dust_grid(image))
+    return _Seen(bright, common, slopes, low, high, dust_grid(image))
 
 
 def _appearance(seen: list[_Seen]) -> CellAppearance:
     contrast = np.maximum(np.median([one.contrast for one in seen], axis=0), 1e-9)
+    common = np.maximum(np.median([one.common for one in seen], axis=0), 1e-9)
     all_slopes = np.stack([one.slopes for one in seen])
     known = ~np.isnan(all_slopes).all(axis=0)
     slopes = np.zeros(all_slopes.shape[1:])
@@ -126,4 +129,4 @@ def _appearance(seen: list[_Seen]) -> CellAppearance:
     high = np.median([one.high for one in seen], axis=0)
     # A plate without cells has no bright blocks; a tenth of its background then stands for them.
     high = np.maximum(high, low + np.maximum(0.1 * low, 1e-9))
-    return CellAppearance(contrast, slopes * contrast[:, None] / contrast, low, high)
+    return CellAppearance(contrast, common, slopes * contrast[:, None] / contrast, low, high)
