@@ -185,6 +185,30 @@ def label_images(folder: Path) -> Path:
     return folder
 
 
+def foreign_masks(folder: Path) -> Path:
+    """Cellpose's file, an ilastik map and OME-Zarr labels."""
+    import zarr
+
+    (folder / "masks").mkdir(parents=True, exist_ok=True)
+    labels = np.zeros((24, 24), np.uint16)
+    labels[2:9, 3:9], labels[12:20, 10:20] = 1, 2
+    stored = np.array({"masks": labels, "filename": "A01.tif"}, dtype=object)
+    np.save(folder / "masks" / "A01_s1_nuclei_seg.npy", stored)
+    chance = np.stack([labels > 0, labels == 0], axis=-1).astype(np.float32)
+    np.save(folder / "masks" / "A02_s1_nuclei_Probabilities.npy", chance)
+    place = folder / "masks" / "B03_s1.zarr"
+    label = place / "labels" / "cells"
+    zarr.save_array(str(label / "0"), labels.astype(np.int32), zarr_format=2)
+    for group, text in {
+        place: "{}",
+        place / "labels": '{"labels": ["cells"]}',
+        label: '{"multiscales": [{"datasets": [{"path": "0"}]}]}',
+    }.items():
+        (group / ".zgroup").write_text('{"zarr_format": 2}')
+        (group / ".zattrs").write_text(text)
+    return folder
+
+
 def screen_files(folder: Path) -> Path:
     names(folder / "P1")
     (folder / "screen.yaml").write_text(
@@ -289,5 +313,6 @@ FORMATS = {
     "cellprofiler_sqlite": Format(cellprofiler_sqlite, read_import("cellprofiler_sqlite")),
     "profiles": Format(profiles, read_import("profiles")),
     "label_images": Format(label_images, read_import("masks")),
+    "foreign_masks": Format(foreign_masks, read_import("masks")),
     "screen_yaml": Format(screen_files, read_screen),
 }

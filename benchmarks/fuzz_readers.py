@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -112,6 +113,7 @@ def fuzz(name: str, minutes: float, seed: int, only: int | None, tally: Path | N
     def too_long(*_: object) -> None:
         raise TimeoutError
 
+    warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGPROF, too_long)
     resource.setrlimit(resource.RLIMIT_AS, (2 * MEMORY_MB * 1024**2, resource.RLIM_INFINITY))
