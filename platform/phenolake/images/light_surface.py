@@ -33,13 +33,15 @@ def foretelling_surface(patterns: np.ndarray, smoothing: float) -> np.ndarray:
     surfaces = _candidates(_trimmed_mean(patterns), smoothing)
     if count < _FOLDS:
         return surfaces[0]
-    errors = np.empty((_FOLDS, len(surfaces)))
+    errors = np.empty((count, len(surfaces)))
     for number in range(_FOLDS):
-        made = _trimmed_mean(patterns[fold != number])
-        other = _trimmed_mean(patterns[fold == number])
-        errors[number] = [((s - other) ** 2).mean() for s in _candidates(made, smoothing)]
+        foretold = _candidates(_trimmed_mean(patterns[fold != number]), smoothing)
+        for index in np.flatnonzero(fold == number):
+            errors[index] = [((surface - patterns[index]) ** 2).mean() for surface in foretold]
+    # Fields that nothing foretells, such as dirty ones, have no say.
+    errors = errors[np.argsort(errors.min(axis=1))[: count - int(_TRIM * count)]]
     gain = errors[:, :1] - errors
-    clear = gain.mean(axis=0) > _CLEAR * gain.std(axis=0, ddof=1) / np.sqrt(_FOLDS)
+    clear = gain.mean(axis=0) > _CLEAR * gain.std(axis=0, ddof=1) / np.sqrt(len(gain))
     return surfaces[int(np.argmax(np.where(clear, gain.mean(axis=0), 0.0)))]
 
 
