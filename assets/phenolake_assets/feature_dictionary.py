@@ -5,6 +5,7 @@ import dagster as dg
 from phenolake.stages.meanings import dictionary_of_screen
 from phenolake.tables import FEATURE_DICTIONARY
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.field_features import field_features
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.single_cell_features import single_cell_features
@@ -15,7 +16,7 @@ from phenolake_resources import LakeResource, ScreensResource
 @dg.asset(
     deps=[
         dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping())
-        for table in (single_cell_features, well_profiles, normalized_profiles)
+        for table in (single_cell_features, field_features, well_profiles, normalized_profiles)
     ],
     partitions_def=screen_partitions,
     group_name="silver",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from phenolake_assets.feature_dictionary import feature_dictionary
+from phenolake_assets.field_features import field_features
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
 from phenolake_assets.model_predictions import model_predictions
@@ -31,6 +32,7 @@ PLATE_ASSETS = [
     segmentation_masks,
     objects,
     single_cell_features,
+    field_features,
     well_profiles,
     normalized_profiles,
 ]

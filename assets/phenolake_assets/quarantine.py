@@ -4,6 +4,7 @@ import dagster as dg
 
 from phenolake.tables import QUARANTINE
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.field_features import field_features
 from phenolake_assets.image_quality import image_quality
 from phenolake_assets.objects import objects
 from phenolake_assets.partitions import plates
@@ -20,6 +21,7 @@ quarantine = dg.AssetSpec(
         segmentation_masks,
         objects,
         single_cell_features,
+        field_features,
     ],
     partitions_def=plates,
     group_name="bronze",

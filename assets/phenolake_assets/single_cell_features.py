@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from phenolake.features import feature_names
+from phenolake.images.quality_flags import unusable_sites
 from phenolake.images.sites import complete_sites
 from phenolake.stages.cells import (
     MeasureSite,
@@ -19,6 +20,7 @@ from phenolake.tables import SINGLE_CELL_FEATURES
 from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
+from phenolake_assets.image_quality import image_quality
 from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
@@ -27,12 +29,12 @@ from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
 @dg.asset(
-    deps=[raw_image_catalog, illumination_functions, segmentation_masks],
+    deps=[raw_image_catalog, illumination_functions, image_quality, segmentation_masks],
     partitions_def=plates,
     group_name="silver",
     kinds={"deltalake"},
     metadata=table_metadata(SINGLE_CELL_FEATURES),
-    code_version="2",
+    code_version="3",
     pool="measurement",
     retry_policy=STORAGE_RETRY,
     check_specs=[
@@ -40,7 +42,7 @@ from phenolake_resources import ComputeResource, LakeResource, ScreensResource
         dg.AssetCheckSpec(
             "every_cell_measured",
             asset="single_cell_features",
-            description="As many rows as objects in the nuclei masks.",
+            description="As many rows as objects in the nuclei masks of usable sites.",
         ),
     ],
 )
@@ -50,7 +52,7 @@ def single_cell_features(
     screens: ScreensResource,
     compute: ComputeResource,
 ) -> dg.MaterializeResult:
-    """CellProfiler-style features of every cell, one row per object number."""
+    """CellProfiler-style features of every cell in usable sites, one row per object number."""
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
         config = run.screen.config
@@ -59,24 +61,30 @@ def single_cell_features(
         pixel_um = config.pixel_size_um or pixel_size(catalog)
         kept = MeasuredSites.of_plate(run.lake, str(run.key))
         outcome = Outcome()
-        tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
+        judged = run.lake.exists("image_quality")
+        unusable = unusable_sites(run.read("image_quality") if judged else pl.DataFrame())
+        skipped = set(unusable.select("Metadata_Well", "Metadata_Site").iter_rows())
+        packed = run.lake.batches("segmentation_masks", run.where)
+        tasks = sites_with_masks(sites, packed, skipped)
         with illumination_file(run.read("illumination_functions"), config.roles) as light:
-            measure_site = MeasureSite.prepared(config.features, light, pixel_um, kept)
+            measure_site = MeasureSite.prepared(config.feature_set, light, pixel_um, kept)
             measured = measure_plate(tasks, measure_site, compute.open(), outcome)
             commit = run.land(
                 SINGLE_CELL_FEATURES,
-                run.progress(measured, len(sites), "measuring"),
+                run.progress(measured, len(sites) - len(skipped), "measuring"),
                 outcome.problems,
                 parameters={
-                    "features": config.features,
+                    "features": config.feature_set,
                     "pixel_size_um": pixel_um,
                     "segmentation_masks": run.lake.version("segmentation_masks"),
                 },
             )
         kept.clear()
-        masks = run.read("segmentation_masks", ["compartment", "object_count"])
+        place = ["Metadata_Well", "Metadata_Site"]
+        masks = run.read("segmentation_masks", [*place, "compartment", "object_count"])
+        usable = masks.join(unusable, on=place, how="anti")
         compartments = masks["compartment"].unique(maintain_order=True).to_list()
-        expected = int(masks.filter(pl.col("compartment") == "Nuclei")["object_count"].sum())
+        expected = int(usable.filter(pl.col("compartment") == "Nuclei")["object_count"].sum())
         cells = (
             run.read("single_cell_features", ["Metadata_Well"])
             .group_by("Metadata_Well")
@@ -86,11 +94,12 @@ def single_cell_features(
         return run.report(
             commit,
             {
-                "features": len(feature_names(config.roles, compartments, config.features)),
+                "features": len(feature_names(config.roles, compartments, config.feature_set)),
                 "cells per second": round(commit.rows / seconds, 1),
                 "megabytes of pixels per second": round(pixel_bytes(catalog) / 1e6 / seconds, 1),
                 "megabytes written": round(commit.bytes / 1e6, 2),
                 "sites measured": outcome.sites - outcome.resumed,
+                "sites left out as unusable": len(skipped),
                 "sites an earlier run had measured": outcome.resumed,
                 "cells per well": well_heatmap(
                     cells, "cells", plate=run.key.plate, words="cells per well"

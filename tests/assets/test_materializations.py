@@ -20,6 +20,7 @@ OF_PLATES = [
     "segmentation_masks",
     "objects",
     "single_cell_features",
+    "field_features",
     "well_profiles",
     "normalized_profiles",
 ]

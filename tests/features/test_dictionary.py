@@ -1,6 +1,14 @@
 """Every column that can be measured has its formula, unit and source."""
 
-from phenolake.features import COLUMN_PRESETS, feature_dictionary, feature_names, is_position
+import numpy as np
+
+from phenolake.features import (
+    COLUMN_PRESETS,
+    feature_dictionary,
+    feature_names,
+    is_position,
+    measure_field,
+)
 
 CHANNELS = ["DNA", "Mito", "Alexa_488"]
 MASKS = ["Nuclei", "Cells", "Cytoplasm"]
@@ -27,6 +35,16 @@ def test_a_row_says_what_the_column_is():
     (row,) = feature_dictionary(["Nuclei_AreaShape_Area"]).rows(named=True)
     assert row["unit"] == "px^2"
     assert row["source"] == "CellProfiler 4 MeasureObjectSizeShape"
+
+
+def test_every_feature_of_a_whole_field_has_a_meaning():
+    masks = {name: np.ones((16, 16), np.int32) for name in MASKS}
+    names = measure_field(np.ones((3, 16, 16)), CHANNELS, masks).columns
+    frame = feature_dictionary(names, CHANNELS)
+    assert frame["meaning"].null_count() == 0
+    (row,) = feature_dictionary(["Image_AreaOccupied_Perimeter_Nuclei"]).rows(named=True)
+    assert (row["measure"], row["parameters"], row["channels"]) == ("Perimeter", "Nuclei", "")
+    assert row["source"] == "CellProfiler 4 MeasureImageAreaOccupied"
 
 
 def test_columns_of_other_programs_are_listed_without_a_meaning():

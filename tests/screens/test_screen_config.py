@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from phenolake.errors import ConfigurationError, EmptyFolderError, ScreenConfigError
-from phenolake.screens.config import load_screen_config
+from phenolake.screens.config import ScreenConfig, load_screen_config
 from phenolake.screens.discover import COMPLETE_MARK, Screen
 from phenolake.screens.registry import ScreenRegistry
 from plates import write_screen, write_site
@@ -89,3 +89,16 @@ def test_one_bad_screen_in_the_inbox_does_not_hide_the_others(tmp_path: Path) ->
     screens, errors = ScreenRegistry(tmp_path / "registry", tmp_path / "inbox").screens()
     assert [screen.config.name for screen in screens] == ["good"]
     assert "nonsense" in str(errors[0])
+
+
+def test_the_cytotoxicity_preset_measures_the_published_properties():
+    screen = ScreenConfig(name="s", preset="four_channel_cytotoxicity")
+    assert screen.feature_set == "cytotoxicity_42"
+    assert screen.model_copy(update={"features": "standard SER"}).feature_set == "standard SER"
+    assert ScreenConfig(name="s", preset="cell_painting").feature_set == "standard"
+
+
+def test_a_preset_with_other_channels_measures_the_standard_features():
+    channels = {"w1": "Hoechst", "w2": "Actin"}
+    screen = ScreenConfig(name="s", preset="four_channel_cytotoxicity", channels=channels)
+    assert screen.feature_set == "standard"

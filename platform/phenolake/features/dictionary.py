@@ -28,6 +28,12 @@ _MODULES = {
     "Parent": "RelateObjects",
     "Number": "RelateObjects",
 }
+#: The same of whole fields, where it is another.
+_FIELD_MODULES = {
+    "Intensity": "MeasureImageIntensity",
+    "AreaOccupied": "MeasureImageAreaOccupied",
+    "Count": "IdentifyPrimaryObjects",
+}
 _OURS = {
     *("WidthToLengthRatio", "LengthUm", "WidthUm", "AreaUm2", "Roundness", "Contrast", "CV"),
     *("LocalDensity", "MeanDistanceToNearest"),
@@ -98,7 +104,8 @@ def _meaning(name: FeatureName) -> tuple[str | None, str | None]:
 
 
 def _source(name: FeatureName) -> str:
-    module = _MODULES.get(name.family)
+    of_field = _FIELD_MODULES if name.compartment == "Image" else {}
+    module = of_field.get(name.family) or _MODULES.get(name.family)
     # Texture has a Contrast of its own.
     own = name.measure in _OURS and name.family != "Texture"
     return f"CellProfiler 4 {module}" if module and not own else "Phenolake"

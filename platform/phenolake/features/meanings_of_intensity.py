@@ -37,6 +37,8 @@ INTENSITY: dict[tuple[str, str], tuple[str, str]] = {
     ("Intensity", measure): entry
     for measure, entry in {
         "IntegratedIntensity": ("sum of {c}", _RELATIVE),
+        "TotalIntensity": ("sum of {c}", _RELATIVE),
+        "PercentMaximal": ("share of pixels at the largest {c}", "per cent"),
         "MeanIntensity": ("mean of {c}", _RELATIVE),
         "StdIntensity": ("standard deviation (over n) of {c}", _RELATIVE),
         "MinIntensity": ("smallest {c}", _RELATIVE),

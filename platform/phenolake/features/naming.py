@@ -23,6 +23,7 @@ _GRAMMAR: dict[str, tuple[str, bool, str]] = {
     "Gabor": (r"[^_]+", True, r"\d+_\d{3}"),
     "ObjectSkeleton": (r"[^_]+", True, ""),
     "Granularity": (r"\d+", True, ""),
+    "AreaOccupied": (r"[^_]+", False, r"[^_]+"),
     "Neighbors": (r"[^_]+", False, r"Adjacent|Expanded|\d+"),
     "Translocation": (r"[^_]+", True, ""),
 }

@@ -18,6 +18,7 @@ from phenolake.segmentation.object_flags import ObjectLimits
 
 ControlType = Literal["negcon", "poscon", "trt", "empty"]
 Projection = Literal["maximum", "mean", "best_focus"]
+FieldFamily = Literal["Intensity", "AreaOccupied", "Count", "Texture", "Correlation", "Granularity"]
 
 
 _MOST_BYTES = 1 << 20
@@ -131,7 +132,16 @@ class ScreenConfig(_Section):
         description="folder of images with label masks, relative to the screen, on which segmentation "
         "methods are scored",
     )
-    features: str = Field("standard", description="feature set: fast, standard or full")
+    features: str | None = Field(
+        None,
+        description="feature set: fast, standard, full or cytotoxicity_42, or families by name; "
+        "default: the preset's",
+    )
+    field_features: tuple[FieldFamily, ...] = Field(
+        ("Intensity", "AreaOccupied", "Count"),
+        description="what is measured of whole fields: also Texture, Correlation and Granularity, "
+        "which take longer",
+    )
     readouts: list[str] = Field(
         default_factory=list, description="profile columns that plate_quality and hits judge"
     )
@@ -216,6 +226,15 @@ class ScreenConfig(_Section):
         """Role that shows cell bodies, if the screen has one."""
         role = self.cell_channel or self.assay.cell_channel
         return role if role in self.roles else None
+
+    @property
+    def feature_set(self) -> str:
+        """What is measured of every cell: the screen's choice, else its preset's.
+
+        A preset's choice needs the channels of the preset; a screen with others has `standard`.
+        """
+        suits = set(self.assay.roles) <= set(self.roles)
+        return self.features or (self.assay.features if suits else "standard")
 
     def segmentation_method(self, default: str) -> str:
         """Segmentation method of the screen, or the given one, with the settings of classical."""

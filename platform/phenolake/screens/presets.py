@@ -18,6 +18,8 @@ class Preset:
     nuclei_channel: str
     cell_channel: str | None
     readouts: tuple[str, ...] = ("Metadata_CellCount",)
+    #: what is measured of every cell, as `phenolake.features.measure` takes it
+    features: str = "standard"
     #: words in a channel's acquired name -> role, compared without case
     synonyms: dict[str, str] = field(default_factory=dict)
 
@@ -72,6 +74,7 @@ PRESETS: dict[str, Preset] = {
             roles=("Hoechst", "Alexa488", "TRITC", "Alexa647"),
             nuclei_channel="Hoechst",
             cell_channel="TRITC",
+            features="cytotoxicity_42",
             synonyms={
                 "dapi": "Hoechst",
                 "405": "Hoechst",

@@ -10,7 +10,7 @@ from phenolake.features import feature_dictionary
 from phenolake.lake import Lake
 
 #: Imported screens may have profiles only.
-_TABLES = ("single_cell_features", "well_profiles", "normalized_profiles")
+_TABLES = ("single_cell_features", "field_features", "well_profiles", "normalized_profiles")
 
 
 def dictionary_of_screen(lake: Lake, screen: str, channels: Collection[str]) -> pl.DataFrame:

@@ -29,6 +29,7 @@ from phenolake.tables.silver import (
     SEGMENTATION_MASKS,
     SINGLE_CELL_FEATURES,
 )
+from phenolake.tables.silver_fields import FIELD_FEATURES
 from phenolake.tables.silver_objects import OBJECTS
 
 TABLES: dict[str, Table] = {
@@ -42,6 +43,7 @@ TABLES: dict[str, Table] = {
         SEGMENTATION_MASKS,
         OBJECTS,
         SINGLE_CELL_FEATURES,
+        FIELD_FEATURES,
         FEATURE_DICTIONARY,
         WELL_PROFILES,
         NORMALIZED_PROFILES,

@@ -156,7 +156,7 @@ SINGLE_CELL_FEATURES = Table(
 FEATURE_DICTIONARY = Table(
     "feature_dictionary",
     Layer.SILVER,
-    grain="one row per screen and feature column of its cells and profiles",
+    grain="one row per screen and feature column of its cells, fields and profiles",
     key=("Metadata_Screen", "feature"),
     partition_by=("Metadata_Screen",),
     columns=(
