@@ -17,7 +17,7 @@ from segmentation.fields import field
 ROLES = {"DNA": 0, "GFP": 1}
 
 #: Methods that run anywhere, without a download.
-METHODS_HERE = ["classical"]
+METHODS_HERE = ["classical", "compact"]
 
 every_method = pytest.mark.parametrize("method", METHODS_HERE)
 

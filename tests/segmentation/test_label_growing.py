@@ -11,7 +11,6 @@ from scipy import ndimage
 
 from phenolake.segmentation.flooding import grow_seeds, split_at_necks
 from phenolake.segmentation.foreground import estimate_background
-from phenolake.segmentation.thresholds import otsu
 from phenolake.segmentation.label_images import (
     areas,
     fill_holes,
@@ -22,6 +21,7 @@ from phenolake.segmentation.label_images import (
     renumber,
 )
 from phenolake.segmentation.pairing import join_cells, overlaps
+from phenolake.segmentation.thresholds import otsu
 
 
 def test_two_hills_stay_apart_only_below_the_neck():

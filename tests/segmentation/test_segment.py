@@ -217,10 +217,11 @@ def test_many_images_are_read_one_at_a_time():
     assert len(list(results)) == 2
 
 
-def test_auto_is_classical_without_weights_and_says_why(monkeypatch, tmp_path):
+def test_auto_is_compact_without_cellpose_weights_and_says_why(monkeypatch, tmp_path):
     monkeypatch.setenv("CELLPOSE_LOCAL_MODELS_PATH", str(tmp_path))
     resolved = resolve_method("auto")
-    assert (resolved.name, resolved.model_hash) == ("classical", None)
+    assert resolved.name == "compact"
+    assert len(resolved.model_hash) == 64
     assert "ellpose" in resolved.reason
     assert resolve_method("classical").name == "classical"
 

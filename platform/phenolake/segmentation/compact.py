@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from phenolake.segmentation.blocks import BLOCK_PIXELS, join_blocks
 from phenolake.segmentation.brightness import normalize_brightness
 from phenolake.segmentation.cells import find_cells
 from phenolake.segmentation.channels import Channels
 from phenolake.segmentation.compact_network import FLOW_SCALE, UNIT_DIAMETER, fuse_norms
+from phenolake.segmentation.compact_scale import resized, scale_for
 from phenolake.segmentation.flow_decoder import labels_from_flows
 from phenolake.segmentation.foreground import Plane
 from phenolake.segmentation.label_images import Labels, areas, renumber
@@ -26,14 +26,8 @@ from phenolake.segmentation.tiling import run_tiled
 if TYPE_CHECKING:
     import torch
 
-#: Typical diameters, pixels, at which the network sees nuclei as it should; other images are
-#: scaled to `_BEST_DIAMETER`.
-_COMFORTABLE = (11.0, 56.0)
-_BEST_DIAMETER = 28.0
 #: Looks at the scale of an image at most so often.
 _LOOKS = 3
-#: No image is grown by more than this.
-_LARGEST_GROWTH = 3.0
 #: Objects with less than this part of the typical area are debris, and none is smaller, pixels.
 _SMALLEST_SHARE = 0.03
 _MIN_AREA = 12
@@ -129,7 +123,7 @@ class CompactSegmenter:
         self, planes: Iterable[Plane], diameter: float | None, largest: float | None
     ) -> Iterator[Labels]:
         """Yield what `find_nuclei` returns for each plane."""
-        scale = 1.0 if diameter is None else _scale_for(diameter)
+        scale = 1.0 if diameter is None else scale_for(diameter)
         waiting: deque[Plane] = deque()
 
         def small() -> Iterator[Plane]:
@@ -152,7 +146,7 @@ class CompactSegmenter:
     def predict(self, brightness: Iterable[Plane], scale: float = 1.0) -> Iterator[torch.Tensor]:
         """Yield the network's `OUTPUTS` for images scaled by a factor, float32 (4, y, x)."""
         return run_tiled(
-            (_resized(plane, scale)[None] for plane in brightness),
+            (resized(plane, scale)[None] for plane in brightness),
             self._run,
             tile=_TILE,
             overlap=_OVERLAP,
@@ -168,7 +162,7 @@ class CompactSegmenter:
         """Look again at another scale while the nuclei look too small or too large."""
         scale = 1.0
         for _ in range(_LOOKS - 1):
-            wanted = _scale_for(min(seen_diameter(predicted) / scale, largest or np.inf))
+            wanted = scale_for(min(seen_diameter(predicted) / scale, largest or np.inf))
             if 0.8 < wanted / scale < 1.25:
                 break
             scale = wanted
@@ -220,26 +214,8 @@ def seen_diameter(predicted: torch.Tensor) -> float:
     """Typical diameter in the scaled image, pixels: the median over pixels inside objects."""
     inside = predicted[2] > 0
     if int(inside.sum()) < _MIN_AREA:
-        return _BEST_DIAMETER
+        return UNIT_DIAMETER
     return float(UNIT_DIAMETER * 2 ** predicted[3][inside].median())
-
-
-def _scale_for(diameter: float) -> float:
-    low, high = _COMFORTABLE
-    if low <= diameter <= high:
-        return 1.0
-    return min(_BEST_DIAMETER / diameter, _LARGEST_GROWTH)
-
-
-def _resized(plane: Plane, scale: float) -> NDArray[np.float32]:
-    import torch
-    from torch.nn import functional
-
-    if scale == 1:
-        return plane
-    size = [max(1, round(length * scale)) for length in plane.shape]
-    image = torch.from_numpy(np.ascontiguousarray(plane))[None, None]
-    return functional.interpolate(image, size=size, mode="bilinear", antialias=True)[0, 0].numpy()
 
 
 def _middle(plane: Plane) -> Plane:

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from phenolake.errors import UnknownNameError
-from phenolake.segmentation.cells import find_cells
 from phenolake.segmentation.channels import Channels
 from phenolake.segmentation.label_images import Labels
-from phenolake.segmentation.nuclei import find_nuclei, typical_diameter
 
 
 class Segmenter(Protocol):
@@ -61,14 +59,10 @@ class Method:
     licence: Callable[[str], str | None] = lambda _: None
 
 
-def classical(
-    channels: Channels, diameter: float | None, largest: float | None
-) -> tuple[Labels, Labels | None]:
-    """Thresholds, splitting at necks and growth over the cell channel; see `find_nuclei`."""
-    nuclei = find_nuclei(channels.nuclei, diameter, largest)
-    if channels.cells is None:
-        return nuclei, None
-    return nuclei, find_cells(channels.cells, nuclei, diameter or typical_diameter(nuclei))
+def _classical(settings: str) -> Segmenter:
+    from phenolake.segmentation.classical import ClassicalSegmenter
+
+    return ClassicalSegmenter.load(settings)
 
 
 def _cellpose(model: str) -> Segmenter:
@@ -110,7 +104,7 @@ def _compact_weights(model: str) -> Path:
 
 METHODS: dict[str, Method] = {
     "compact": Method(build=_compact, model_hash=_compact_hash, takes_model=True),
-    "classical": Method(build=lambda _: classical, model_hash=lambda _: None),
+    "classical": Method(_classical, model_hash=lambda _: None, takes_model=True),
     "cellpose": Method(
         _cellpose,
         _cellpose_hash,
@@ -124,6 +118,7 @@ _KNOWN = (
     "compact",
     "compact:<file or models:/name@alias>",
     "classical",
+    "classical:<settings>",
     "cellpose:<name or path>",
 )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from phenolake.segmentation.compact_network import UNIT_DIAMETER
+from phenolake.segmentation.compact_scale import resized, scale_for
 from phenolake.segmentation.flow_targets import flows_from_labels
 from phenolake.segmentation.label_images import Labels, areas
 from phenolake.segmentation.learning.examples import Example
@@ -101,11 +102,20 @@ def draw_batch(
 def _as_recorded(
     example: Example, size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], Labels]:
-    corner = [int(rng.integers(0, max(1, n - size + 1))) for n in example.labels.shape]
-    window = np.s_[corner[0] : corner[0] + size, corner[1] : corner[1] + size]
+    # Small nuclei are grown as prediction grows them.
+    scale = scale_for(example.diameter) if example.diameter else 1.0
+    seen = int(np.ceil(size / scale))
+    corner = [int(rng.integers(0, max(1, n - seen + 1))) for n in example.labels.shape]
+    window = np.s_[corner[0] : corner[0] + seen, corner[1] : corner[1] + seen]
     planes = []
     turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
-    for plane in (example.brightness[window], example.labels[window]):
+    brightness = resized(example.brightness[window], scale)
+    rows, columns = (
+        np.minimum(((np.arange(n) + 0.5) / scale).astype(int), m - 1)
+        for n, m in zip(brightness.shape, example.labels[window].shape, strict=True)
+    )
+    for plane in (brightness, example.labels[window][rows[:, None], columns]):
+        plane = plane[:size, :size]
         lacking = [(0, size - length) for length in plane.shape]
         turned = np.rot90(np.pad(plane, lacking, mode="symmetric"), turns)
         planes.append(np.ascontiguousarray(turned[:, ::-1] if mirror else turned))
