@@ -95,6 +95,18 @@ def test_the_last_image_is_flagged_with_its_reason(
     assert flagged["is_usable"].to_list() == [True] * 11 + [usable]
 
 
+@pytest.mark.parametrize("offset", [0.002, 0.005, 0.05])
+def test_a_well_without_cells_is_empty_whatever_the_offset(offset: float) -> None:
+    noise = offset + 0.0005 * np.random.default_rng(2).standard_normal((256, 256))
+    fields = [squares(1.5, 0.001, 256) + np.float32(offset) for _ in range(5)]
+    shrunk = [np.float32(offset) + 0.1 * field for field in fields]
+    judged = [plane_quality(p.astype(np.float32)) for p in (noise, *fields, *shrunk)]
+    for number, row in enumerate(judged):
+        row |= {"channel": "DNA", "fingerprint": str(number)}
+    flagged = flag_outliers(pl.DataFrame(judged))
+    assert flagged["is_empty"].to_list() == [True] + [False] * 10
+
+
 def test_the_screen_sets_limits_and_what_is_left_out() -> None:
     limits = QualityLimits(saturated_fraction=0.5, exclude=("background",), max_blur_px=5)
     flagged = flag_outliers(

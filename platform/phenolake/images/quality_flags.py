@@ -19,6 +19,8 @@ FLAGS: dict[str, Reason] = {
     "is_duplicate": "duplicate",
 }
 _PLATE = "channel"
+#: (p99 - median) / (median - p5) is 1.41 for Gaussian noise; a few bright cells make it large.
+_NOISE_SKEW = 2.0
 
 
 class QualityLimits(BaseModel):
@@ -45,7 +47,10 @@ class QualityLimits(BaseModel):
         "512 x 512",
     )
     empty_ratio: float = Field(
-        1.2, ge=1, description="empty: 99th percentile at most so many times the background"
+        1.2,
+        ge=1,
+        description="empty: 99th percentile at most so many times the background; an image without "
+        "edges whose pixels spread like noise is empty, too",
     )
     exclude: tuple[Reason, ...] = Field(
         # Debris is flagged only: most pieces touch a few cells of a field.
@@ -84,7 +89,8 @@ def flag_outliers(
     channel's images with signal, and the edges are over `robust_sd` robust SDs (at least a tenth
     of the median) and half the median wider; or the blur is over `max_blur_px`. Background: as far
     from the median of the logarithm, in SDs of at least 0.1. Duplicate: the same pixels as an
-    image before it, empty ones left aside. Debris: over the limit, and further above the channel's
+    image before it, empty ones left aside. Empty: as `empty_ratio` says, or noise: no edges, and
+    pixels no more skewed than Gaussian noise. Debris: over the limit, and further above the channel's
     median than the limit and `robust_sd` SDs. `is_usable` is false for a reason in `exclude`.
     """
     limits = limits or QualityLimits()
@@ -93,11 +99,15 @@ def flag_outliers(
         ("blur_px", pl.Float64),
         ("debris_fraction", pl.Float64),
         ("fingerprint", pl.String),
+        ("median_intensity", pl.Float64),
     ):
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(None, dtype).alias(name))
-    empty = pl.col("p99_intensity") <= limits.empty_ratio * pl.col("background") + 1e-6
-    rows = rows.with_columns(is_empty=empty.fill_null(False))
+    dark = pl.col("p99_intensity") <= limits.empty_ratio * pl.col("background") + 1e-6
+    above = pl.col("p99_intensity") - pl.col("median_intensity")
+    below = pl.col("median_intensity") - pl.col("background")
+    noise = pl.col("blur_px").is_nan() & (above <= _NOISE_SKEW * below)
+    rows = rows.with_columns(is_empty=dark.fill_null(False) | noise.fill_null(False))
     slope, edges = _with_signal("power_log_log_slope"), _with_signal("blur_px")
     background = pl.col("background").clip(lower_bound=1e-6).log()
     debris = pl.col("debris_fraction").fill_nan(None)
