@@ -346,3 +346,38 @@ def test_a_table_of_rubbish_loses_its_site_only(
     (root / "A02-1" / name).write_bytes(content)
     only(import_source(lake, root, "S"))
     assert {"A01", "A03"} <= set(cells_of(lake)["Metadata_Well"])
+
+
+def test_a_database_of_two_tables_in_another_order_than_its_images(
+    tmp_path: Path, lake: Lake
+) -> None:
+    path = tmp_path / "P1.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table Image (TableNumber, ImageNumber, Image_Metadata_Well)")
+        connection.executemany("insert into Image values (?, 1, ?)", [("b", "A01"), ("a", "B01")])
+        connection.execute("create table Cells (TableNumber, ImageNumber, ObjectNumber, Cells_V)")
+        rows = [("a", 1, 1, 5.0), ("b", 1, 1, 6.0), ("a", 1, 2, 7.0)]
+        connection.executemany("insert into Cells values (?, ?, ?, ?)", rows)
+    only(import_source(lake, path, "S"))
+    cells = cells_of(lake)
+    assert cells["Metadata_Well"].to_list() == ["A01", "B01", "B01"]
+    assert cells["Cells_V"].to_list() == [6.0, 5.0, 7.0]
+
+
+def test_a_database_whose_images_have_no_number_is_one_clear_error(
+    tmp_path: Path, lake: Lake
+) -> None:
+    with sqlite3.connect(write_database(tmp_path / "x.sqlite", per=False)) as connection:
+        connection.execute("alter table Image rename ImageNumber to Number")
+    with pytest.raises(ImportSourceError, match="no column ImageNumber"):
+        list(import_source(lake, tmp_path / "x.sqlite", "S"))
+
+
+def test_a_second_header_row_that_is_shorter_loses_columns_only(tmp_path: Path, lake: Lake) -> None:
+    folder = tmp_path / "A01-1"
+    lines = ["Image,Cells,Cells,Cells", "ImageNumber,ObjectNumber,V", "1,1,2.5", "1,2,3.5"]
+    folder.mkdir()
+    (folder / "object.csv").write_text("\n".join(lines) + "\n")
+    write_csv(folder / "Image.csv", IMAGE[:2])
+    only(import_source(lake, folder, "S"))
+    assert cells_of(lake)["Cells_V"].to_list() == [2.5, 3.5]

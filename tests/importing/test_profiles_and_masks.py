@@ -172,3 +172,27 @@ def test_our_own_profiles_of_another_screen_come_in_again(tmp_path: Path, lake: 
     row = lake.read("well_profiles").row(0, named=True)
     assert (row["Metadata_Screen"], row["Metadata_SourceScreen"]) == ("S", "other")
     assert (row["Metadata_Concentration"], row["Metadata_ConcentrationUnit"]) == (3.0, "uM")
+
+
+def test_categories_and_infinite_counts_are_taken_as_far_as_they_go(
+    tmp_path: Path, lake: Lake
+) -> None:
+    text = pl.Series(["3.5"], dtype=pl.Categorical)
+    frame = profiles("P", ["A01"], Concentration=1.0).with_columns(
+        text.alias("Metadata_Concentration"),
+        text.alias("Cells_AreaShape_Area"),
+        pl.lit(float("inf")).alias("Metadata_Object_Count"),
+    )
+    write(tmp_path / "in", "p.parquet", frame)
+    list(import_source(lake, tmp_path / "in", "S"))
+    row = lake.read("well_profiles").row(0, named=True)
+    assert (row["Metadata_Concentration"], row["Metadata_CellCount"]) == (3.5, None)
+
+
+def test_a_feature_of_structs_does_not_decide_what_kind_of_profiles_these_are(
+    tmp_path: Path, lake: Lake
+) -> None:
+    frame = profiles("P", ["A01"]).with_columns(pl.struct(x=1.0).alias("Cells_AreaShape_Area"))
+    write(tmp_path / "in", "p.parquet", frame)
+    imported = next(iter(import_source(lake, tmp_path / "in", "S")))
+    assert [p.problem for p in imported.problems] == ["not_a_text"]

@@ -89,6 +89,8 @@ def database_export(path: Path, plate: str) -> Export:
             "has no CellProfiler tables (expected Image or Per_Image, and Cells or Per_Cells); "
             f"found {', '.join(columns) or 'none'}",
         )
+    if "ImageNumber" not in columns[images_in]:
+        raise ImportSourceError(path, f"table {images_in} has no column ImageNumber")
     rows = image_rows(path, images_in, columns[images_in])
     numbers = None
     if "TableNumber" in rows.columns:

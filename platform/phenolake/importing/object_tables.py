@@ -140,7 +140,8 @@ def _two_header_tables(
     path: Path, lines: list[list[str]], compartments: Mapping[str, str]
 ) -> list[CsvTable]:
     groups: dict[str, list[int]] = {}
-    for place, group in enumerate(lines[0]):
+    # What has a group and no name, or a name and no group, is no column.
+    for place, group in enumerate(lines[0][: len(lines[1])]):
         groups.setdefault(group, []).append(place)
     names = lines[1]
     image = names.index("ImageNumber")

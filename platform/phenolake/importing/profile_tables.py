@@ -63,9 +63,10 @@ def plates_of_profiles(paths: Sequence[Path], table: Table | None = None) -> lis
     """
     found: list[PlateOfProfiles] = []
     for path in paths:
-        rows = _read(path)
+        rows, unusable = _plain_columns(_read(path), path)
         target = table or _target(path, rows)
         rows, faults = _in_our_columns(rows, path)
+        faults = unusable + faults
         for (plate,), own in rows.group_by("Metadata_Plate", maintain_order=True):
             own, doubled = _one_row_per_well(own, path)
             if target is NORMALIZED_PROFILES:
@@ -105,6 +106,26 @@ def _read(path: Path) -> pl.DataFrame:
     return text.with_columns(_as_number(text[column]) for column in features)
 
 
+def _plain_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[Problem]]:
+    """Texts of categories; values of several parts, or of bytes, are empty, with a problem each."""
+    words = [
+        name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Categorical | pl.Enum)
+    ]
+    unusable = [
+        name for name, dtype in rows.schema.items() if dtype.is_nested() or dtype == pl.Binary
+    ]
+    rows = rows.with_columns(
+        pl.col(words).cast(pl.String), *(pl.lit(None, pl.String).alias(name) for name in unusable)
+    )
+    return rows, [
+        Problem(
+            "not_a_text", "Write the column as text or numbers; it is empty here.",
+            uri=str(path), expected=f"texts or numbers in {name}", got="lists, structs or bytes",
+        )
+        for name in unusable
+    ]  # fmt: skip
+
+
 def _as_number(column: pl.Series) -> pl.Series:
     number = column.cast(pl.Float64, strict=False)
     return number if number.null_count() == column.null_count() else column
@@ -132,12 +153,10 @@ def _in_our_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[
     rows, more = our_columns(rows, path)
     faults += more
     counts = [f"Metadata_{name}" for name in _COUNTS if f"Metadata_{name}" in rows.columns]
-    count = (
-        pl.col(counts[0]).cast(pl.Float64, strict=False).cast(pl.Int64) if counts else pl.lit(None)
-    )
+    count = pl.col(counts[0]).cast(pl.Float64, strict=False) if counts else pl.lit(None)
     sites = pl.col("Metadata_Site_Count") if "Metadata_Site_Count" in rows.columns else pl.lit(None)
     rows = rows.with_columns(
-        count.cast(pl.Int64).alias("Metadata_CellCount"),
+        count.cast(pl.Int64, strict=False).alias("Metadata_CellCount"),
         sites.cast(pl.Int64, strict=False).alias("Metadata_SiteCount"),
         pl.lit(str(path)).alias(SOURCE),
         pl.col("Metadata_Plate").cast(pl.String),

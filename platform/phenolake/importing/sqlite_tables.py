@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from phenolake.errors import ImportSourceError
 from phenolake.importing.csv_blocks import Faults
 from phenolake.importing.keyed_rows import IMAGE, OBJECT, KeyedRows
 from phenolake.importing.object_tables import is_feature, placed_name
+from phenolake.importing.sorted_rows import sorted_by_image
 
 _ROWS = 2000
 #: Columns of one SELECT; SQLite allows 2,000 in a result unless it was built otherwise.
@@ -93,20 +95,25 @@ class SqliteTable:
         return (*plain, "ObjectNumber")
 
     def frames(self, *, in_order: bool = False) -> Iterator[KeyedRows]:
-        """Rows in pieces; `in_order` lets SQLite sort, on disk where it must."""
+        """Rows in pieces; `in_order` sorts, through temporary files of the size of the numbers.
+
+        SQL can't sort: images are numbered anew where several tables were put together.
+        """
+        try:
+            yield from sorted_by_image(self._frames()) if in_order else self._frames()
+        except OSError as error:
+            raise ImportSourceError(
+                self.path, f"can't be sorted in {tempfile.gettempdir()}: {error.strerror}"
+            ) from error
+
+    def _frames(self) -> Iterator[KeyedRows]:
         own = [name for name in self.source_columns if name != "TableNumber"]
         if len(own) > _MOST_COLUMNS:
             raise ImportSourceError(
                 self.path, f"table {self.table} has over {_MOST_COLUMNS} columns"
             )
         selected = own if self.image_numbers is None else ["TableNumber", *own]
-        keys = [
-            name
-            for name in ("TableNumber", "ImageNumber", self._number)
-            if name in self.source_columns
-        ]
-        order = f" order by {', '.join(map(_quoted, keys))}" if in_order else ""
-        query = f"select {', '.join(map(_quoted, selected))} from {_quoted(self.table)}{order}"
+        query = f"select {', '.join(map(_quoted, selected))} from {_quoted(self.table)}"
         with opened(self.path) as connection:
             cursor = connection.execute(query)
             while rows := cursor.fetchmany(_ROWS):

@@ -43,13 +43,6 @@ def our_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[Prob
         for word in reversed(words)
         if word in plain
     }
-    # A value of several parts, or of bytes, is no name and no number.
-    unusable = [
-        name
-        for name, dtype in rows.schema.items()
-        if name.startswith("Metadata_") and (dtype.is_nested() or dtype == pl.Binary)
-    ]
-    rows = rows.with_columns(pl.lit(None, pl.String).alias(name) for name in unusable)
     given = rows.select(
         *(pl.col(theirs).alias(ours) for ours, theirs in chosen.items()),
         *(pl.repeat(None, pl.len()).alias(ours) for ours in _KNOWN if ours not in chosen),
@@ -73,14 +66,7 @@ def our_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[Prob
     if "mmolesperliter" in _plain(chosen.get("Metadata_Concentration", "")):
         given = given.with_columns(pl.lit("mM").alias("Metadata_ConcentrationUnit"))
     given = given.drop("Metadata_SMILES") if "Metadata_SMILES" not in chosen else given
-    problems = [
-        Problem(
-            "not_a_text", "Write the column as text or numbers; it is empty here.",
-            uri=str(path), expected=f"texts or numbers in {name}", got="lists, structs or bytes",
-        )
-        for name in unusable
-    ]  # fmt: skip
-    return kept.hstack(given), problems + _case_twins(rows, path)
+    return kept.hstack(given), _case_twins(rows, path)
 
 
 def _case_twins(rows: pl.DataFrame, path: Path) -> list[Problem]:
