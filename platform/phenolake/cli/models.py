@@ -38,6 +38,9 @@ def train(
         None
     ),
     simulated: Annotated[int, typer.Option(min=0, help="Simulated fields to add.")] = 0,
+    as_recorded: Annotated[
+        float, typer.Option(min=0, max=0.99, help="Share of crops neither turned nor re-exposed.")
+    ] = 0.6,
     left_out: Annotated[
         str | None, typer.Option(help="Condition (see index.csv) that is only tested on.")
     ] = None,
@@ -56,7 +59,7 @@ def train(
     from phenolake.cli.train_segmentation import Request, run_training
 
     request = Request(
-        images, out, base, steps, batch_size, learning_rate, simulated, left_out,
+        images, out, base, steps, batch_size, learning_rate, simulated, as_recorded, left_out,
         patience or _LARGEST_PATIENCE, seed, keep_last, register,
     )  # fmt: skip
     raise typer.Exit(run_training(request))

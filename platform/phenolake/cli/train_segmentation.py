@@ -26,6 +26,7 @@ class Request:
     batch_size: int
     learning_rate: float | None
     simulated: int
+    as_recorded: float
     left_out: str | None
     patience: int
     seed: int
@@ -37,7 +38,8 @@ class Request:
         """The command that trains the same weights."""
         words = ["phenolake", "models", "train", self.images.name, "--base", self.base]
         words += ["--steps", str(self.steps), "--batch-size", str(self.batch_size)]
-        words += ["--simulated", str(self.simulated), "--seed", str(self.seed)]
+        words += ["--simulated", str(self.simulated), "--as-recorded", str(self.as_recorded)]
+        words += ["--seed", str(self.seed)]
         if self.learning_rate is not None:
             words += ["--learning-rate", str(self.learning_rate)]
         if self.left_out:
@@ -65,6 +67,7 @@ def run_training(request: Request) -> int:
         steps_per_round=min(250, max(1, request.steps // 4)),
         batch_size=request.batch_size,
         learning_rate=request.learning_rate or (1e-3 if base is None else 2e-4),
+        as_recorded=request.as_recorded,
         patience=None if request.keep_last else request.patience,
         seed=request.seed,
     )

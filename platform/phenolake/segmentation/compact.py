@@ -33,7 +33,7 @@ _SMALLEST_SHARE = 0.03
 _MIN_AREA = 12
 #: Largest error of an object's flows. Cellpose's 0.4 drops whole large nuclei: their weak flows
 #: near the centre count as much as those at the outline.
-_FLOW_THRESHOLD = 0.8
+_FLOW_THRESHOLD = 1.2
 #: Edge of a tile and what two tiles share, pixels.
 _TILE, _OVERLAP = 1024, 64
 #: Tiles in a call.
