@@ -134,6 +134,27 @@ def test_the_refusal_says_what_to_do(tmp_path):
         read_cellpose_seg(path)
 
 
+@pytest.mark.parametrize(
+    ("found", "put"), [(b"'|O', ", b"'|O',<a"), (b"(1,)", b"(-1,)"), (b"'|O'", b"'|V9")]
+)
+def test_a_header_that_is_no_header_is_one_error(tmp_path, found, put):
+    np.save(tmp_path / "a_seg.npy", np.array([{"masks": labels()}], dtype=object))
+    data = (tmp_path / "a_seg.npy").read_bytes()
+    assert found in data
+    (tmp_path / "a_seg.npy").write_bytes(data.replace(found, put, 1))
+    with pytest.raises(ImageReadError):
+        read_cellpose_seg(tmp_path / "a_seg.npy")
+
+
+def test_an_array_larger_than_its_file_takes_no_memory(tmp_path):
+    np.save(tmp_path / "a_seg.npy", labels())
+    data = (tmp_path / "a_seg.npy").read_bytes()
+    size = str(labels().shape[0]).encode()
+    (tmp_path / "a_seg.npy").write_bytes(data.replace(b"(" + size, b"(" + b"9" * 15, 1))
+    with pytest.raises(ImageReadError, match="truncated"):
+        read_cellpose_seg(tmp_path / "a_seg.npy")
+
+
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), cut=st.booleans())
 def test_damaged_files_raise_one_error(tmp_path_factory, seed, cut):

@@ -7,6 +7,7 @@ plain values by our own code; no class or function of the file is ever looked up
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import pickletools
 import re
@@ -60,13 +61,12 @@ def read_cellpose_seg(path: Path) -> np.ndarray:
                 else np.lib.format.read_array_header_2_0
             )
             shape, fortran, dtype = header(file)
-        except (ValueError, EOFError) as error:
+        except Exception as error:  # the header is Python source; its parser raises much
             raise ImageReadError(str(path), "is no NumPy array file") from error
         if dtype.kind != "O":
             # A plain array: the masks alone, as `numpy.save` writes them.
-            count = int(np.prod(shape, dtype=np.int64))
-            body = file.read(count * dtype.itemsize + 1)
-            if dtype.hasobject or len(body) != count * dtype.itemsize:
+            body = file.read(MAX_BYTES)
+            if dtype.hasobject or len(body) != math.prod(shape) * dtype.itemsize:
                 raise ImageReadError(str(path), "is truncated")
             array = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
             return _checked(array, path)
