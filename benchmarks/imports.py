@@ -187,8 +187,9 @@ def run_one(name: str, source: Path) -> dict[str, float]:
 
 def in_fresh_process(name: str, source: Path, interpreter: str) -> dict[str, float] | str:
     """One run, or the reason why there is none."""
-    command = [interpreter, __file__, "--one", name, str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [interpreter, str(Path(__file__).resolve()), "--one", name, str(source)]
+    # Parsl writes its logs where it runs.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=source.parent)
     if done.returncode != 0:
         return (done.stderr.strip().splitlines() or ["no message"])[-1]
     return json.loads(done.stdout.splitlines()[-1])
