@@ -20,6 +20,8 @@ _PATCH_GROW, _LEAST_BLOCKS = 1.5, 12
 _START_ALONE = 3.0
 #: A field's own contrast may exceed the plate's so many times before it counts as debris.
 _OWN_MOST = 3.0
+#: Ratio of common contrast to the plate's that means another exposure.
+_EXPOSURE = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class CellAppearance:
     slopes
         `slopes[a, b]`: contrast in b that goes with a unit of it in a, both over `contrast`.
     low, high
-        Brightness of the darkest quarter and of the brightest hundredth of blocks; (channel,).
+        Brightness below which a twentieth of blocks lies, and above which a hundredth; (channel,).
     """
 
     contrast: np.ndarray
@@ -66,7 +68,9 @@ def debris_fractions(image: np.ndarray, cells: CellAppearance) -> np.ndarray:
     fractions = np.zeros(len(image))
     contrast = sharp_contrast(image)
     common, own = np.percentile(contrast, (90, 99), axis=(1, 2))
-    gain = np.maximum(common / cells.common, 1.0)
+    gain = common / cells.common
+    # Fields differ in their cells by less than this; beyond it, in their exposure.
+    gain[gain < _EXPOSURE] = 1.0
     # A field with more contrast than the plate's, a phenotype, is held to its own.
     most = np.maximum(gain, _OWN_MOST) * cells.contrast
     small = _small_pieces(contrast / np.clip(own, cells.contrast, most)[:, None, None], cells)
@@ -133,7 +137,7 @@ def _patches(
     if min(image.shape[1:]) < 4 * step:
         return None
     blocks = block_brightness(image)
-    low = np.maximum(cells.low, np.percentile(blocks, 25, axis=(1, 2)))
+    low = np.maximum(cells.low, np.percentile(blocks, 5, axis=(1, 2)))
     level = (blocks - low[:, None, None]) / (gain * (cells.high - cells.low))[:, None, None]
     alone = len(image) < 2
     witness = level[0] if alone else np.sort(level, axis=0)[-2]

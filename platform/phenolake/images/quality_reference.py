@@ -114,7 +114,7 @@ def _see(image: np.ndarray) -> _Seen:
                 ratio = contrast[b][chosen] / contrast[a][chosen]
                 slopes[a, b] = max(0.0, float(np.quantile(ratio, _EXPLAINED)))
     blocks = block_brightness(image)
-    low, high = np.percentile(blocks, (25, 99), axis=(1, 2))
+    low, high = np.percentile(blocks, (5, 99), axis=(1, 2))
     return _Seen(bright, common, slopes, low, high, dust_grid(image))
 
 
