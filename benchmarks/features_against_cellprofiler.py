@@ -43,7 +43,7 @@ OF_NF1 = {
     "RWC": "hangs on ranks: a slope of 3 counts over the nucleus moves it by some per cent",
     "Neighbors": "the other nuclei touch and are not told apart here",
     "Granularity": "made of the whole image, over which the illumination function changes",
-    "": "the illumination function changes by 10 counts over the nucleus",
+    "": "the illumination function changes by up to 10 counts over the nucleus",
 }
 OF_RAW = {"": "raw image here, illumination function subtracted there"}
 
