@@ -102,15 +102,28 @@ def test_distances_to_the_edge_equal_scipys(seed):
         assert np.array_equal(closed[here], padded[at])
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_compartment_measured_in_pieces_has_the_same_values(dtype, monkeypatch):
+    masks, image = compartments(4), random_image(4)
+    image = image if dtype == np.uint16 else (image / 65535).astype(dtype)
+    whole = measure(image, CHANNELS, masks, "full Dimensions")
+    monkeypatch.setattr("phenolake.features.field._PIECE_PIXELS", 700)
+    part = Compartment("Cells", Objects.of(masks["Cells"]), Image.checked(image, CHANNELS))
+    assert len(part.pieces) > 3
+    assert_frame_equal(measure(image, CHANNELS, masks, "full Dimensions"), whole, check_exact=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, np.float64])
 def test_values_are_sorted_and_ranked_within_objects(dtype):
     rng = np.random.default_rng(3)
     labels = random_labels(1)
-    # A wide range with few pixels takes the radix sort, a narrow one the counting sort.
+    # Many values and few, above 0 and on both sides of it.
     image = rng.uniform(0, 1, (2, *labels.shape))
-    image[1] = np.round(image[1], 1) - (0.5 if dtype == np.float64 else 0)
-    if dtype != np.float64:
-        image = (image * np.iinfo(dtype).max).astype(dtype)
+    image[1] = np.round(image[1], 1)
+    if np.dtype(dtype).kind != "u":
+        image[1] -= 0.5
+    image *= 1 if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
+    image = image.astype(dtype)
     objects = Objects.of(labels)
     part = Compartment("Cells", objects, Image.checked(image, ["A", "B"]))
     for c in range(2):
