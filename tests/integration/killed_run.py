@@ -57,7 +57,9 @@ def stops_around_commit(marker: Path, table: str, before: bool) -> Callable[...,
 def main(home: Path, folder: Path, place: str, marker: Path) -> None:
     """Run the plate job; never ends if the place is on its way."""
     if place == "segmentation_masks":
-        phenolake.segmentation.segment = stops_in_field(phenolake.segmentation.segment, marker)
+        phenolake.segmentation.segment_many = stops_in_field(
+            phenolake.segmentation.segment_many, marker
+        )
     elif place == "single_cell_features":
         phenolake.features.measure = stops_in_field(phenolake.features.measure, marker)
     else:
