@@ -55,7 +55,7 @@ class QualityLimits(BaseModel):
     exclude: tuple[Reason, ...] = Field(
         # Debris is flagged only: most pieces touch a few cells of a field.
         ("blurred", "duplicate"),
-        description="reasons for which a site is left out of profiles; its rows stay in every table",
+        description="reasons for which a site is not measured; its other rows stay",
     )
     channels: tuple[str, ...] = Field(
         (), description="channels whose images decide; default: the one that shows nuclei"
