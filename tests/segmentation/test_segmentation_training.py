@@ -140,7 +140,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
 
 def test_training_lowers_the_loss():
     outcome = train_compact(
-        examples(), layout=TINY, settings=settings(steps=150, steps_per_round=50, batch_size=4)
+        examples(),
+        layout=TINY,
+        settings=settings(steps=150, steps_per_round=50, batch_size=4, learning_rate=1e-2),
     )
     losses = [row["flow_loss"] + row["probability_loss"] for row in outcome.history]
     assert losses[-1] < 0.8 * losses[0]
