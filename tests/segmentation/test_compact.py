@@ -8,9 +8,14 @@ from phenolake.evaluation import segmentation_scores
 from phenolake.segmentation import resolve_method, segment, segment_many
 from phenolake.segmentation.blocks import join_blocks
 from phenolake.segmentation.brightness import normalize_brightness
-from phenolake.segmentation.compact import CompactSegmenter
-from phenolake.segmentation.compact_network import CompactLayout, build_compact
+from phenolake.segmentation.compact import (
+    _FLOW_THRESHOLD,
+    CompactSegmenter,
+    _decoded_on_device,
+)
+from phenolake.segmentation.compact_network import FLOW_SCALE, CompactLayout, build_compact
 from phenolake.segmentation.compact_weights import SHIPPED, read_compact, save_compact
+from phenolake.segmentation.flow_decoder import labels_from_flows
 from phenolake.simulation import SimulationPlan, simulate_site
 
 ROLE = {"DNA": 0}
@@ -102,6 +107,13 @@ def test_mirroring_at_prediction_time_keeps_the_objects(shipped, site):
     plane = site.image[0].astype(np.float32)
     mirrored = CompactSegmenter(shipped.network, shipped.device, flips=True)
     assert f1(shipped.find_nuclei(plane), mirrored.find_nuclei(plane)) > 0.95
+
+
+def test_decoding_on_a_device_gives_the_same_labels(shipped, site):
+    predicted = next(shipped.predict([normalize_brightness(site.image[0].astype(np.float32))]))
+    flows, logits = predicted[:2] / FLOW_SCALE, predicted[2]
+    expected = labels_from_flows(flows.numpy(), logits.numpy(), flow_threshold=_FLOW_THRESHOLD)
+    assert np.array_equal(_decoded_on_device(flows, logits), expected)
 
 
 def test_a_given_diameter_is_taken(shipped, site):

@@ -6,7 +6,7 @@ from imageio.v3 import imwrite
 
 from phenolake.errors import TrainingDataError
 from phenolake.modeling import Tracker
-from phenolake.segmentation.compact_network import CompactLayout
+from phenolake.segmentation.compact_network import CompactLayout, build_compact
 from phenolake.segmentation.compact_weights import read_compact, weights_file
 from phenolake.segmentation.learning.augmentation import draw_crop, targets_of
 from phenolake.segmentation.learning.examples import (
@@ -136,6 +136,19 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
     for name, value in whole.network.state_dict().items():
         assert (value == resumed.network.state_dict()[name]).all(), name
     assert [row["step"] for row in resumed.history] == [2.0, 4.0]
+
+
+def test_a_checkpoint_of_other_starting_weights_is_not_taken(tmp_path):
+    def train(start_from, folder):
+        return train_compact(
+            examples(), layout=TINY, settings=settings(), start_from=start_from, checkpoint=folder
+        )
+
+    first, second = (build_compact(TINY).state_dict() for _ in range(2))
+    train(first, tmp_path / "shared")
+    after_another = train(second, tmp_path / "shared").network.state_dict()
+    alone = train(second, tmp_path / "own").network.state_dict()
+    assert all((value == after_another[name]).all() for name, value in alone.items())
 
 
 def test_training_lowers_the_loss():

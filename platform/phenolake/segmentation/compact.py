@@ -199,15 +199,20 @@ def decode(predicted: torch.Tensor, shape: tuple[int, ...]) -> Labels:
     if predicted.device.type == "cpu":
         labels = labels_from_flows(flows.numpy(), logits.numpy(), flow_threshold=_FLOW_THRESHOLD)
     else:
-        from phenolake.segmentation.flow_tensors import labels_from_flow_tensors
-
-        found = labels_from_flow_tensors(flows, logits, flow_threshold=_FLOW_THRESHOLD)
-        labels = found.cpu().numpy().astype(np.int32)
+        labels = _decoded_on_device(flows, logits)
     size = areas(labels)
     if size.size > 1:
         smallest = max(_MIN_AREA, _SMALLEST_SHARE * float(np.median(size[1:])))
         labels = np.where((size >= smallest)[labels], labels, 0)
     return renumber(labels)
+
+
+def _decoded_on_device(flows: torch.Tensor, logits: torch.Tensor) -> Labels:
+    """What `labels_from_flows` returns; only labels leave the device."""
+    from phenolake.segmentation.flow_tensors import labels_from_flow_tensors
+
+    found = labels_from_flow_tensors(flows[None], logits[None], flow_threshold=_FLOW_THRESHOLD)
+    return found[0].cpu().numpy().astype(np.int32, copy=False)
 
 
 def seen_diameter(predicted: torch.Tensor) -> float:

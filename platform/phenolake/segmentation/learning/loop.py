@@ -144,8 +144,9 @@ def train_compact(
     run.start(start_from)
     saved = None
     if checkpoint is not None:
-        plain = {**layout.as_dict(), **asdict(settings), "fine_tuned": start_from is not None}
+        plain = {**layout.as_dict(), **asdict(settings), "judged": judge is not None}
         data = [array for item in (*train, *simulated) for array in (item.brightness, item.labels)]
+        data += [value.cpu().numpy() for value in (start_from or {}).values()]
         saved = Checkpoint(checkpoint, training_fingerprint(plain, *data))
         run.restore(saved)
     examples = [*train, *simulated]
