@@ -27,9 +27,9 @@ sys.path.insert(0, str(ROOT / "platform"))
 
 from phenolake.evaluation.segmentation import THRESHOLDS  # noqa: E402
 from phenolake.images.pixels import read_plane  # noqa: E402
+from phenolake.importing.annotated import AnnotatedImage, annotated_images  # noqa: E402
 from phenolake.segmentation import segment  # noqa: E402
 from phenolake.segmentation.learning.examples import read_examples, split_examples  # noqa: E402
-from phenolake.stages.annotated import AnnotatedImage, annotated_images  # noqa: E402
 from phenolake.stages.segmentation_scores import (  # noqa: E402
     OVERALL,
     available_methods,

@@ -6,17 +6,13 @@ import dagster as dg
 from pydantic import Field
 
 from phenolake.pictures import as_markdown
-from phenolake.pictures.loss_curves import loss_curves
-from phenolake.pictures.overlay import outlines_montage
-from phenolake.segmentation.compact import CompactSegmenter
 from phenolake.segmentation.compact_weights import SHIPPED
 from phenolake.segmentation.learning.loop import TrainingSettings
+from phenolake.segmentation.learning.pictures import CURVES, OVERLAYS
 from phenolake.segmentation.learning.registry import EXPERIMENT, record_training
-from phenolake.segmentation.learning.workflow import WEIGHTS_FILE, Trained, train_segmentation
+from phenolake.segmentation.learning.workflow import train_segmentation
 from phenolake_assets.landing import STORAGE_RETRY, clear_failures
 from phenolake_resources import MlflowResource
-
-_SHOWN = 6
 
 
 class SegmentationTraining(dg.Config):
@@ -65,9 +61,6 @@ def segmentation_network(
             left_out=config.left_out or None,
             on_round=lambda row: context.log.info(f"round {row}"),
         )
-        curves, overlays = loss_curves(trained.trained.history), _overlays(trained)
-        (trained.folder / "curves.png").write_bytes(curves)
-        (trained.folder / "overlays.png").write_bytes(overlays)
         version, reason = record_training(
             trained, mlflow.open(), config.name, {"dagster_run_id": context.run_id}
         )
@@ -83,18 +76,11 @@ def segmentation_network(
                 f"F1 at IoU {row['threshold']}": round(row["f1"], 4)
                 for row in pooled.iter_rows(named=True)
             },
-            "curves": dg.MetadataValue.md(as_markdown(curves, "curves")),
-            "found on held-out images": dg.MetadataValue.md(as_markdown(overlays, "overlays")),
+            "curves": dg.MetadataValue.md(
+                as_markdown((trained.folder / CURVES).read_bytes(), "curves")
+            ),
+            "found on held-out images": dg.MetadataValue.md(
+                as_markdown((trained.folder / OVERLAYS).read_bytes(), "overlays")
+            ),
         }
-    )
-
-
-def _overlays(trained: Trained) -> bytes:
-    """Outlines that the new weights find on images they were judged on."""
-    shown = list(trained.parts[trained.judged_on])[:_SHOWN]
-    find = CompactSegmenter.load(trained.folder / WEIGHTS_FILE).find_nuclei
-    return outlines_montage(
-        [example.brightness for example in shown],
-        [{"Nuclei": find(example.brightness)} for example in shown],
-        [example.name for example in shown],
     )

@@ -6,9 +6,9 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from phenolake.importing.annotated import annotated_images
 from phenolake.pictures import as_markdown, disagreement_picture
 from phenolake.segmentation import resolve_method
-from phenolake.stages.annotated import annotated_images
 from phenolake.stages.segmentation_scores import (
     OVERALL,
     Comparison,

@@ -34,7 +34,7 @@ def fetch_job() -> None:
 
 
 @dg.sensor(
-    job=fetch_job,
+    job_name=fetch_job.name,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="plates_in_store",

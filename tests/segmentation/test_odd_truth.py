@@ -8,7 +8,7 @@ import tifffile
 
 from phenolake.errors import ConfigurationError, ImageReadError, MaskShapeError
 from phenolake.evaluation import segmentation_scores
-from phenolake.stages.annotated import annotated_images
+from phenolake.importing.annotated import annotated_images
 from phenolake.stages.segmentation_scores import OVERALL, available_methods, compare_methods
 
 

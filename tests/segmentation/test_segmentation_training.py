@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from imageio.v3 import imwrite
 
-from phenolake.errors import TrainingDataError
+from phenolake.errors import PhenolakeError, TrainingDataError
 from phenolake.modeling import Tracker
 from phenolake.segmentation.compact_network import CompactLayout, build_compact
 from phenolake.segmentation.compact_weights import read_compact, weights_file
@@ -68,8 +68,16 @@ def test_examples_of_both_layouts_are_read(tmp_path):
 
 
 def test_a_folder_without_pairs_says_what_is_expected(tmp_path):
-    with pytest.raises(TrainingDataError, match=r"images/NAME\.png"):
-        read_examples(tmp_path)
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(PhenolakeError, match=r"images/NAME\.png"):
+            read_examples(folder)
+
+
+def test_a_damaged_image_is_named(tmp_path):
+    folder = write_folder(tmp_path / "a", 2)
+    (folder / "images" / "f1.png").write_bytes(b"no picture")
+    with pytest.raises(PhenolakeError, match=r"f1\.png"):
+        read_examples(folder)
 
 
 def test_mask_of_another_shape_names_the_image():
@@ -193,6 +201,9 @@ def test_a_folder_becomes_judged_and_registered_weights(tmp_path):
     tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}")
     first, reason = record_training(trained, tracker, "nuclei")
     assert reason == "first champion"
+    kept = {file.path for file in tracker.client.list_artifacts(first.run_id, "model")}
+    assert {"model/compact.safetensors", "model/curves.png", "model/overlays.png"} <= kept
+    assert "model/checkpoints" not in kept
     second, reason = record_training(trained, tracker, "nuclei")
     assert reason.startswith("no better")
     assert tracker.resolve("models:/nuclei@champion").version == first.version

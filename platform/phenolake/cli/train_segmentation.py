@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from phenolake.errors import ModelFileError
+from phenolake.errors import ConfigurationError, ModelFileError
 
 if TYPE_CHECKING:
     from phenolake.segmentation.learning.workflow import Trained
@@ -51,10 +51,19 @@ class Request:
 def run_training(request: Request) -> int:
     """Train, show a line per round, print the scores; return the exit code."""
     if request.base.startswith("cellpose:"):
+        if request.register:
+            raise ConfigurationError(
+                "--register keeps compact networks; name tuned Cellpose weights by their file"
+            )
         from phenolake.segmentation.learning.cellpose_tuning import tune_cellpose
 
         typer.echo(
-            tune_cellpose(request.base.removeprefix("cellpose:"), request.images, request.out)
+            tune_cellpose(
+                request.base.removeprefix("cellpose:"),
+                request.images,
+                request.out,
+                seed=request.seed,
+            )
         )
         return 0
     from phenolake.segmentation.compact_weights import SHIPPED

@@ -139,6 +139,7 @@ class Tracker:
     ) -> str:
         """Record a training whose files lie in a folder, as those of its model; return the run id.
 
+        Folders inside it, such as checkpoints, are no part of the model and stay where they are.
         `curves` are rows with a step each, in the column `step_of`.
         """
         from mlflow.entities import Metric
@@ -154,7 +155,8 @@ class Tracker:
                 if key != step_of
             ]
         try:
-            self.client.log_artifacts(run_id, str(folder), _MODEL_FOLDER)
+            for file in sorted(path for path in folder.iterdir() if path.is_file()):
+                self.client.log_artifact(run_id, str(file), _MODEL_FOLDER)
             self._log_metrics(run_id, points)
             self._log_texts(run_id, _flat(params or {}), tags or {})
         except BaseException:

@@ -14,10 +14,10 @@ from phenolake.errors import PhenolakeError, UnknownNameError
 from phenolake.evaluation.matching import Overlaps, find_overlaps
 from phenolake.evaluation.segmentation import THRESHOLDS, pooled_scores
 from phenolake.images.planes import Problem
+from phenolake.importing.annotated import AnnotatedImage
 from phenolake.segmentation import METHODS, resolve_method, segment
 from phenolake.segmentation.label_images import Labels
 from phenolake.segmentation.methods import segmenter
-from phenolake.stages.annotated import AnnotatedImage
 
 #: Condition of the row over all images.
 OVERALL = "all images"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,9 +16,6 @@ from phenolake.segmentation.brightness import normalize_brightness
 from phenolake.segmentation.label_images import Labels, areas
 
 PARTS = ("train", "validation", "test")
-_IMAGE_TYPES = (".png", ".tif", ".tiff")
-#: Endings that name the label mask of an image when both lie in one folder.
-_MASK_ENDINGS = ("_masks", "_mask", "_labels", "_label")
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,6 @@ def make_example(name: str, condition: str, plane: NDArray, labels: NDArray) -> 
     TrainingDataError
         If the shapes differ, or the labels are negative or no integers.
     """
-    if plane.ndim == 3 and plane.shape[-1] in (3, 4):
-        plane = plane[..., :3].mean(axis=-1)
     if plane.ndim != 2 or plane.shape != labels.shape:
         raise TrainingDataError(
             f"{name}: image {plane.shape} and mask {labels.shape} must be planes of one shape"
@@ -73,75 +68,27 @@ def make_example(name: str, condition: str, plane: NDArray, labels: NDArray) -> 
     return Example(name, condition, normalize_brightness(finite), consecutive)
 
 
-def read_examples(
-    folder: Path, condition_of: Callable[[str, tuple[int, ...]], str] | None = None
-) -> list[Example]:
-    """Read a folder of images and label masks.
+def read_examples(folder: Path) -> list[Example]:
+    """Read a folder of images and label masks; `annotated_images` says which layouts are known.
 
-    Two layouts are known: `images/NAME.png` with `masks/NAME.png`, and `NAME.tif` beside
-    `NAME_masks.tif` (also `_mask`, `_label`, `_labels`). PNG and TIFF.
-
-    Parameters
-    ----------
-    condition_of
-        Gives the condition from name and shape; default is the column `condition` of an
-        `index.csv` with `id` or `image`, or else the shape, `520x696`.
+    Images of no listed condition are grouped by their shape, `520x696`.
 
     Raises
     ------
-    TrainingDataError
-        If no image has a mask, or a pair can't be used; names the file.
+    ConfigurationError
+        If no image has a mask.
+    ImageReadError, MaskShapeError, TrainingDataError
+        If a pair can't be used; names the file.
     """
-    from skimage.io import imread
+    from phenolake.importing.annotated import UNLISTED, annotated_images
 
-    listed = _listed_conditions(folder)
     examples = []
-    for image, mask in _pairs(folder):
-        plane, labels = imread(image), imread(mask)
-        shape = labels.shape
-        if condition_of is not None:
-            condition = condition_of(image.stem, shape)
-        else:
-            condition = listed.get(image.stem, "x".join(map(str, shape)))
-        examples.append(make_example(image.stem, condition, plane, labels))
-    if not examples:
-        raise TrainingDataError(
-            f"{folder}: found no image with a mask; expected images/NAME.png with masks/NAME.png, "
-            "or NAME.tif beside NAME_masks.tif"
-        )
+    for entry in annotated_images(folder):
+        (plane,), labels = entry.read()
+        shape = "x".join(map(str, labels.shape))
+        condition = shape if entry.condition == UNLISTED else entry.condition
+        examples.append(make_example(entry.name, condition, plane, labels))
     return examples
-
-
-def _pairs(folder: Path) -> Iterable[tuple[Path, Path]]:
-    images, masks = folder / "images", folder / "masks"
-    if images.is_dir() and masks.is_dir():
-        by_name = {path.stem: path for path in sorted(masks.iterdir()) if _is_image(path)}
-        for path in sorted(images.iterdir()):
-            if _is_image(path) and path.stem in by_name:
-                yield path, by_name[path.stem]
-        return
-    files = {path.stem: path for path in sorted(folder.iterdir()) if _is_image(path)}
-    for stem, path in files.items():
-        mask = next((files[stem + end] for end in _MASK_ENDINGS if stem + end in files), None)
-        if mask is not None:
-            yield path, mask
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in _IMAGE_TYPES
-
-
-def _listed_conditions(folder: Path) -> dict[str, str]:
-    import polars as pl
-
-    index = folder / "index.csv"
-    if not index.exists():
-        return {}
-    table = pl.read_csv(index, infer_schema=False)
-    key = next((name for name in ("id", "image") if name in table.columns), None)
-    if key is None or "condition" not in table.columns:
-        return {}
-    return dict(zip(table[key], table["condition"], strict=True))
 
 
 def split_examples(

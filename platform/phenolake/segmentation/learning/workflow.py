@@ -29,6 +29,7 @@ from phenolake.segmentation.learning.loop import (
     TrainingSettings,
     train_compact,
 )
+from phenolake.segmentation.learning.pictures import write_pictures
 
 if TYPE_CHECKING:
     import torch
@@ -146,15 +147,17 @@ def write_trained(
     facts: Mapping[str, Any],
     command: str,
 ) -> Trained:
-    """Write weights, model card, curves and test scores of a finished training."""
+    """Write weights, model card, curves, pictures and test scores of a finished training."""
     path = out / WEIGHTS_FILE
     save_compact(trained.network, trained.layout, path, facts)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     judged_on = next(part for part in ("test", "validation", "train") if parts[part])
-    scores = scores_by_condition(parts[judged_on], CompactSegmenter.load(path).find_nuclei)
+    find = CompactSegmenter.load(path).find_nuclei
+    scores = scores_by_condition(parts[judged_on], find)
     scores.write_csv(out / SCORES_FILE)
     if trained.history:
         pl.DataFrame(trained.history).write_csv(out / CURVES_FILE)
+    write_pictures(out, trained.history, parts[judged_on], find)
     card = segmentation_card("compact", facts, parts, scores, digest, command)
     (out / CARD_FILE).write_text(card)
     names = {part: sorted(example.name for example in parts[part]) for part in PARTS}

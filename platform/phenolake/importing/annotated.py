@@ -17,6 +17,8 @@ from phenolake.segmentation.label_images import Labels
 
 #: Endings that name the mask of an image where both lie in one folder.
 _MASK_ENDINGS = ("_masks", "_mask", "_labels", "_label")
+#: Condition of images for which none is listed.
+UNLISTED = "all"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def annotated_images(folder: Path) -> list[AnnotatedImage]:
     """
     conditions = _conditions(folder / "index.csv")
     found = [
-        AnnotatedImage(image.stem, conditions.get(image.stem, "all"), image, mask)
+        AnnotatedImage(image.stem, conditions.get(image.stem, UNLISTED), image, mask)
         for image, mask in _pairs(folder)
     ]
     if not found:
