@@ -107,8 +107,7 @@ def run_training(request: Request) -> int:
             f"  {row['condition']:>16}  IoU {row['threshold']}  F1 {row['f1']:.3f}  "
             f"AP {row['ap']:.3f}  {row['objects']} objects in {row['images']} images"
         )
-    typer.echo(f"weights: {request.out / 'compact.safetensors'}")
-    typer.echo(f'use them: method "compact:{request.out / "compact.safetensors"}" in screen.yaml')
+    typer.echo(f"in screen.yaml: segmentation: compact:{trained.weights}")
     if request.register:
         _register(request.register, trained)
     return 0

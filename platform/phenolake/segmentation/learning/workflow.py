@@ -64,6 +64,11 @@ class Trained:
     judged_on: str
     parts: Mapping[str, Sequence[Example]] = field(repr=False)
 
+    @property
+    def weights(self) -> Path:
+        """The weights file, as an absolute path."""
+        return (self.folder / WEIGHTS_FILE).resolve()
+
 
 def train_segmentation(
     images: Path,
