@@ -27,13 +27,15 @@ from tenacity import (
 from phenolake.errors import LakeError, TableSchemaError
 from phenolake.lake.conform import conform, storable
 from phenolake.lake.location import Location
-from phenolake.lake.log import commits
+from phenolake.lake.log import commit_of
 from phenolake.lake.parquet_parts import ROW_GROUP_BYTES, Part, PartWriter, partition_folder
 from phenolake.lake.row_stream import as_tables, gathered
 from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import Layer, Table
 
 _ATTEMPTS = 40
+#: Commit information by which a writer knows its own commit.
+_TOKEN = "phenolake_commit"
 _CONFIGURATION = {
     # Keep every version readable for as long as its files are; vacuum is a deliberate step.
     "delta.enableExpiredLogCleanup": "false",
@@ -114,26 +116,49 @@ def commit(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[
     LakeError
         If other writers of the same partition won every attempt.
     """
-    token = uuid.uuid4().hex
+    metadata = {**metadata, _TOKEN: uuid.uuid4().hex}
     attempts = Retrying(
         retry=retry_if_exception_type(CommitFailedError),
         wait=wait_random_exponential(multiplier=0.05, max=3),
         stop=stop_after_attempt(_ATTEMPTS),
     )
     try:
-        for attempt in attempts:
-            with attempt, target.location.writing():
-                _commit_once(target, schema, parts, {**metadata, "phenolake_commit": token})
+        return attempts(_attempt, target, schema, parts, metadata)
     except RetryError as error:
         raise LakeError(
             f"table {target.name!r}: other writers of {dict(target.where)} won {_ATTEMPTS} times; "
             "nothing was changed, run this again"
         ) from error
-    return _version_of(target, token)
+
+
+def _attempt(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[str, str]) -> int:
+    """Commit on what is there now; returns the version."""
+    with target.location.writing():
+        snapshot = Snapshot.open(target.location, target.layer, target.name)
+        seen = -1 if snapshot is None else snapshot.version
+        try:
+            _commit_once(target, snapshot, schema, parts, metadata)
+        except (DeltaError, OSError):
+            # A store may carry out a commit and lose its answer. A second one would be another
+            # version, or a conflict with ourselves.
+            version = _version_of(target, metadata[_TOKEN], seen)
+            if version is None:
+                raise
+            return version
+    version = _version_of(target, metadata[_TOKEN], seen)
+    if version is None:
+        raise LakeError(
+            f"table {target.name!r}: its log lost a commit; is another tool cleaning it?"
+        )
+    return version
 
 
 def _commit_once(
-    target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[str, str]
+    target: Target,
+    snapshot: Snapshot | None,
+    schema: pa.Schema,
+    parts: list[Part],
+    metadata: dict[str, str],
 ) -> None:
     options = dict(target.location.options)
     adds = [
@@ -147,7 +172,6 @@ def _commit_once(
         )
         for part in parts
     ]
-    snapshot = Snapshot.open(target.location, target.layer, target.name)
     if snapshot is None:
         try:
             create_table_with_add_actions(
@@ -209,11 +233,15 @@ def _merged(existing: Schema, new: pa.Schema, target: Target) -> Schema:
     return Schema(list(fields.values()))
 
 
-def _version_of(target: Target, token: str) -> int:
-    for entry in commits(target.location.filesystem(target.layer, target.name)):
+def _version_of(target: Target, token: str, seen: int) -> int | None:
+    """Version after `seen` that carries the token; None when no commit does."""
+    filesystem = target.location.filesystem(target.layer, target.name)
+    version = seen + 1
+    while (entry := commit_of(filesystem, version)) is not None:
         if entry.get("phenolake_commit") == token:
-            return int(entry["version"])
-    raise LakeError(f"table {target.name!r}: its log lost a commit; is another tool cleaning it?")
+            return version
+        version += 1
+    return None
 
 
 def _receipt(target: Target, version: int, parts: list[Part], started: float) -> Commit:
