@@ -201,3 +201,29 @@ class LinkRefusedError(ConfigurationError):
             f"{link} is a link to {target}, outside of the screen, and is not followed. Copy the "
             f"folder, or allow it: PHENOLAKE_LINKED_FOLDERS='[\"{target}\"]'"
         )
+
+
+class PackageMissingError(PhenolakeError, ImportError):
+    """A package that is no part of every installation is needed."""
+
+    def __init__(self, package: str, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs the package {package}: pip install {package}")
+
+
+class DiskFullError(PhenolakeError, OSError):
+    """A file can't be written for want of space."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(
+            f"{path}: the disk is full; free some space and start again, what was saved before is kept"
+        )
+
+
+class TrainingMemoryError(PhenolakeError):
+    """A network can't be trained on a device even with one image at a time."""
+
+    def __init__(self, device: str, shape: tuple[int, ...]) -> None:
+        super().__init__(
+            f"{device} has no memory left to train on one image of shape {shape}; end other programs "
+            "that use it, take a smaller network, or set CUDA_VISIBLE_DEVICES= to run on the CPU"
+        )

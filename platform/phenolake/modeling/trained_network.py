@@ -10,7 +10,7 @@ import numpy as np
 
 from phenolake.errors import ModelFileError, TrainingDataError
 from phenolake.modeling.crops import as_uint8
-from phenolake.modeling.networks import Architecture, build_network, torch_device
+from phenolake.modeling.networks import Layout, build_network, torch_device
 from phenolake.modeling.novelty import NoveltyReference
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class TrainedNetwork:
     """
 
     kind: ClassVar[str] = "network"
-    architecture: Architecture
+    architecture: Layout
     classes: tuple[str, ...]
     state: dict[str, np.ndarray]
     mean: np.ndarray

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenolake.errors import TrainingDataError, TrainingDivergedError
-from phenolake.modeling.augmentation import augment
 from phenolake.modeling.checkpoints import Checkpoint, training_fingerprint
 from phenolake.modeling.labels import checked_parts, encode_labels
+from phenolake.modeling.learning.augmentation import augment
 from phenolake.modeling.networks import (
     CNN_MODELS,
     Architecture,

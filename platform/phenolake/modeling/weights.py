@@ -12,7 +12,7 @@ import numpy as np
 
 from phenolake.errors import ConfigurationError, ModelFileError
 from phenolake.modeling.forest import NODE_ARRAYS, Forest
-from phenolake.modeling.networks import Architecture
+from phenolake.modeling.networks import layout_from_dict
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.trained_network import TrainedNetwork
 
@@ -136,7 +136,7 @@ def _read_network(description: dict[str, Any], tensors: dict[str, np.ndarray]) -
         if name.startswith(prefix)
     }
     model = TrainedNetwork(
-        architecture=Architecture.from_dict(description["architecture"]),
+        architecture=layout_from_dict(description["architecture"]),
         classes=tuple(description["classes"]),
         state=state,
         mean=tensors["mean"],
