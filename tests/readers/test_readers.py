@@ -113,6 +113,17 @@ def test_document_types_and_entities_are_refused_in_any_encoding(
     assert "refused" in str(problems[0].got)
 
 
+@pytest.mark.parametrize("encoding", ["umf-8", "utf99999999999999999999", "rot13"])
+def test_an_index_in_an_encoding_nobody_knows_is_a_problem(tmp_path: Path, encoding: str) -> None:
+    folder = layouts.harmony(tmp_path / "plate")
+    index = folder / "Images" / "Index.idx.xml"
+    body = index.read_text(encoding="utf-8-sig").split("?>", 1)[1]
+    index.write_text(f'<?xml version="1.0" encoding="{encoding}"?>{body}', encoding="utf-8")
+    planes, problems = items(folder, "operetta")
+    assert planes == []
+    assert [p.problem for p in problems] == ["damaged_index"]
+
+
 def test_cellvoyager_lists_images_and_wells_that_are_not_there(tmp_path: Path) -> None:
     folder = layouts.cellvoyager(tmp_path / "plate")
     (folder / "m_B02_T0001F001L01A01Z02C02.tif").unlink()

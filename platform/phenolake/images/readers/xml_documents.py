@@ -102,7 +102,7 @@ def stream_records(path: Path, wanted: frozenset[str]) -> Iterator[Record]:
             listener.parser.Parse(b"", True)
     except ExpatError as error:
         raise ImageReadError(str(path), f"not readable as XML: {error}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError) as error:  # LookupError: an encoding nobody knows
         raise ImageReadError(str(path), f"not readable: {error}") from error
 
 
