@@ -89,6 +89,12 @@ def _compact(model: str) -> Segmenter:
     return CompactSegmenter.load(_compact_weights(model))
 
 
+def _compact_mirrored(model: str) -> Segmenter:
+    from phenolake.segmentation.compact import CompactSegmenter
+
+    return CompactSegmenter.load(_compact_weights(model), flips=True)
+
+
 def _compact_hash(model: str) -> str:
     from phenolake.segmentation.cellpose_weights import sha256_of
 
@@ -104,6 +110,7 @@ def _compact_weights(model: str) -> Path:
 
 METHODS: dict[str, Method] = {
     "compact": Method(build=_compact, model_hash=_compact_hash, takes_model=True),
+    "compact_mirrored": Method(build=_compact_mirrored, model_hash=_compact_hash, takes_model=True),
     "classical": Method(_classical, model_hash=lambda _: None, takes_model=True),
     "cellpose": Method(
         _cellpose,
@@ -117,6 +124,7 @@ _KNOWN = (
     "auto",
     "compact",
     "compact:<file or models:/name@alias>",
+    "compact_mirrored",
     "classical",
     "classical:<settings>",
     "cellpose:<name or path>",

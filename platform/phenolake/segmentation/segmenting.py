@@ -36,7 +36,8 @@ def segment(
     roles
         Channel role to index on the first axis, for example `{"DNA": 0, "RNA": 1}`.
     method
-        `auto`, `classical` or `cellpose:<name or path>`; see `resolve_method`.
+        `auto`, `compact`, `compact_mirrored` (slower, the average over mirror images), `classical`
+        or `cellpose:<name or path>`; see `resolve_method`.
     pixel_size_um
         Edge of a pixel in the sample, um; keeps the estimated nuclear size within reason.
     nuclei_channel
