@@ -121,7 +121,7 @@ def _read_hdf5(path: Path) -> NDArray:
     except ImportError:
         raise ImageReadError(
             str(path),
-            "reading HDF5 needs h5py: `pip install h5py`, or export from ilastik as TIFF or npy",
+            "reading HDF5 needs h5py: `pip install 'phenolake[hdf5]'`, or export from ilastik as TIFF or npy",
         ) from None
     with h5py.File(path, "r") as file:
         names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
