@@ -54,7 +54,7 @@ CORRECTIONS = {
     "none": [],
     **{
         f"sphering, {r:g}": [{"step": "correct", "method": "sphering", "regularization": r}]
-        for r in (0.001, 0.01, 0.1, 1.0)
+        for r in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
     },
 }
 ORIGINS = {"controls": [], "mean treatment": [{"step": "centre", "on": "treated"}]}

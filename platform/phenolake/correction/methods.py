@@ -79,7 +79,7 @@ def correct(
     frame = profiles.lazy().collect()
     if method == "none":
         return frame
-    return _FITS[method](frame, method, batch, reference, parameters)[1]()
+    return _fit(frame, method, batch, reference, parameters)[1]()
 
 
 def fit_correction(
@@ -99,9 +99,19 @@ def fit_correction(
     UnknownNameError
         If the method does not exist, or has nothing to fit (`none`).
     """
-    if method not in _FITS:
-        raise UnknownNameError("correction method", method, _FITS)
-    return _FITS[method](profiles.lazy().collect(), method, batch, reference, parameters)[0]
+    return _fit(profiles.lazy().collect(), method, batch, reference, parameters)[0]
+
+
+def fit_and_correct(
+    profiles: pl.DataFrame,
+    method: str,
+    batch: str = "Metadata_Batch",
+    reference: pl.Expr | None = None,
+    **parameters: Any,
+) -> tuple[Correction, pl.DataFrame]:
+    """Return what `fit_correction` and `correct` return, for the work of one."""
+    correction, corrected = _fit(profiles, method, batch, reference, parameters)
+    return correction, corrected()
 
 
 def load_correction(path: str | Path) -> Correction:
@@ -113,6 +123,18 @@ def load_correction(path: str | Path) -> Correction:
     if method in LINEAR:
         return BatchMaps.load(path)
     return Harmony.load(path) if method == Harmony.method else Sphering.load(path)
+
+
+def _fit(
+    frame: pl.DataFrame,
+    method: str,
+    batch: str,
+    reference: pl.Expr | None,
+    parameters: dict[str, Any],
+) -> tuple[Correction, Callable[[], pl.DataFrame]]:
+    if method not in _FITS:
+        raise UnknownNameError("correction method", method, _FITS)
+    return _FITS[method](frame, method, batch, reference, parameters)
 
 
 def fit_sphering(

@@ -45,16 +45,26 @@ def centre(
     ControlsMissingError
         If there is no well to centre on.
     """
+    frame = profiles.lazy().collect()
+    origin = origin_of(frame, on, reference)
+    features = feature_columns(frame)
+    values = matrix(frame, features) - origin[:, None]
+    return with_matrix(frame.select(metadata_columns(frame)), features, values)
+
+
+def origin_of(
+    frame: pl.DataFrame,
+    on: Literal["treated", "reference", "all"] = "treated",
+    reference: pl.Expr | None = None,
+) -> np.ndarray:
+    """Mean profile that `centre` takes off, shape (feature,); infinite values don't count."""
     if on not in ORIGINS:
         raise UnknownNameError("origin", on, ORIGINS)
-    frame = profiles.lazy().collect()
     is_control = chosen_rows(frame, reference)
     rows = {"treated": ~is_control, "reference": is_control, "all": np.ones(frame.height, bool)}[on]
     if reference is None:
         rows = np.ones(frame.height, bool)
     if not rows.any():
         raise ControlsMissingError("centre", "the whole table", f"{on} wells")
-    features = feature_columns(frame)
-    values = matrix(frame, features)
-    origin = mean(np.where(np.isfinite(values[:, rows]), values[:, rows], np.nan))
-    return with_matrix(frame.select(metadata_columns(frame)), features, values - origin[:, None])
+    values = matrix(frame, feature_columns(frame))[:, rows]
+    return mean(np.where(np.isfinite(values), values, np.nan))

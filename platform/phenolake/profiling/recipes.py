@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-import polars as pl
+from phenolake.errors import UnknownNameError
 
-from phenolake.errors import ConfigurationError, UnknownNameError
-from phenolake.profiling.centring import centre
-from phenolake.profiling.density import regress_density
-from phenolake.profiling.feature_matrix import feature_columns
-from phenolake.profiling.normalization import normalize, signed_log
-from phenolake.profiling.reduction import reduce_features
-from phenolake.profiling.selection import select_features
-from phenolake.profiling.well_position import correct_position
+#: Steps that a screen may switch on: effects of row, column and edge; of the number of cells.
+ADJUSTMENTS = ("well_position", "cell_density")
 
 
 @dataclass(frozen=True)
@@ -31,6 +24,26 @@ class Recipe:
         """Return the chain without the steps of a kind, such as those that normalize."""
         kept = tuple(step for step in self.steps if step.get("step") != kind)
         return replace(self, name=f"{self.name} without {kind}", steps=kept)
+
+    def with_adjustments(self, adjustments: Sequence[str]) -> Recipe:
+        """Return the chain with steps of `ADJUSTMENTS` put in behind those that normalize.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such adjustment.
+        """
+        for name in adjustments:
+            if name not in ADJUSTMENTS:
+                raise UnknownNameError("adjustment", name, ADJUSTMENTS)
+        kinds = [step.get("step") for step in self.steps]
+        place = len(kinds) - kinds[::-1].index("normalize") if "normalize" in kinds else 0
+        new = tuple({"step": name} for name in adjustments)
+        return replace(
+            self,
+            name="+".join((self.name, *adjustments)),
+            steps=(*self.steps[:place], *new, *self.steps[place:]),
+        )
 
     @property
     def until_correction(self) -> Recipe:
@@ -80,7 +93,7 @@ RECIPES: dict[str, Recipe] = {
                 *_POOLED_Z_SCORES,
                 {"step": "select_features", "operations": ("positions", "missing", "variance")},
                 {"step": "signed_log", "scale": 4.0},
-                {"step": "correct", "method": "sphering", "regularization": 0.1},
+                {"step": "correct", "method": "sphering", "regularization": 0.03},
                 {"step": "centre", "on": "treated"},
             ),
         ),
@@ -100,95 +113,6 @@ RECIPES: dict[str, Recipe] = {
     )
 }
 
-DROPPED_SCHEMA = {
-    "step": pl.Int32,
-    "feature": pl.String,
-    "operation": pl.String,
-    "reason": pl.String,
-    "value": pl.Float64,
-}
-
-
-@dataclass(frozen=True)
-class RecipeResult:
-    """Profiles after a recipe, and a row per feature dropped by its steps (numbered from 1)."""
-
-    profiles: pl.DataFrame
-    dropped: pl.DataFrame
-
-
-_STEPS = (
-    "normalize", "select_features", "signed_log", "correct", "centre", "well_position",
-    "cell_density", "reduce_features",
-)  # fmt: skip
-
-
-def apply_recipe(
-    well_profiles: pl.DataFrame | pl.LazyFrame,
-    recipe: str | Recipe = "moa_default",
-    reference: pl.Expr | None = None,
-    batch: str = "Metadata_Batch",
-    by: str | Iterable[str] = ("Metadata_Plate",),
-) -> pl.DataFrame:
-    """Profiles of the same wells after every step of a recipe.
-
-    Parameters
-    ----------
-    well_profiles
-        A row per well, as `aggregate` made them.
-    recipe
-        Name in `RECIPES`, or a `Recipe`.
-    reference
-        Expression that chooses the control wells; None takes all wells.
-    batch
-        Column of the batch, for `correct`.
-    by
-        Columns of the groups that steps on a plate treat apart.
-
-    Raises
-    ------
-    UnknownNameError
-        If the recipe or one of its steps does not exist.
-    ConfigurationError
-        If a step does not fit its function.
-    """
-    return follow_recipe(well_profiles, recipe, reference, batch, by).profiles
-
-
-def follow_recipe(
-    well_profiles: pl.DataFrame | pl.LazyFrame,
-    recipe: str | Recipe = "moa_default",
-    reference: pl.Expr | None = None,
-    batch: str = "Metadata_Batch",
-    by: str | Iterable[str] = ("Metadata_Plate",),
-) -> RecipeResult:
-    """Profiles as from `apply_recipe`, with the list of the features that were dropped on the way."""
-    recipe = recipe_named(recipe)
-    frame = well_profiles.lazy().collect()
-    dropped = [pl.DataFrame(schema=DROPPED_SCHEMA)]
-    for number, step in enumerate(recipe.steps, start=1):
-        if step.get("step") == "select_features":
-            arguments = {name: value for name, value in step.items() if name != "step"}
-            selection = select_features(frame, **arguments)
-            dropped.append(selection.dropped.select(pl.lit(number).alias("step"), pl.all()))
-            frame = selection.profiles
-        else:
-            before = feature_columns(frame)
-            frame = _function(recipe, step, reference, batch, by)(frame)
-            if step.get("step") == "correct" and step.get("method") != "none":
-                dropped.append(_incomplete(before, frame, number))
-    return RecipeResult(frame, pl.concat(dropped))
-
-
-def _incomplete(before: list[str], after: pl.DataFrame, number: int) -> pl.DataFrame:
-    """Features a correction left out because some well lacks a value."""
-    left = set(feature_columns(after))
-    gone = [name for name in before if name not in left]
-    if len(gone) == len(before):  # components took the features' place
-        gone = []
-    rows = [(number, name, "correct", "missing in some well", float("nan")) for name in gone]
-    return pl.DataFrame(rows, schema=DROPPED_SCHEMA, orient="row")
-
 
 def recipe_named(recipe: str | Recipe) -> Recipe:
     """Return the recipe of that name; `UnknownNameError` offers those there are."""
@@ -197,35 +121,3 @@ def recipe_named(recipe: str | Recipe) -> Recipe:
     if recipe not in RECIPES:
         raise UnknownNameError("recipe", recipe, RECIPES)
     return RECIPES[recipe]
-
-
-def _function(
-    recipe: Recipe,
-    step: Mapping[str, Any],
-    reference: pl.Expr | None,
-    batch: str,
-    by: str | Iterable[str],
-) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    # Imported here: correction builds on profiling.
-    from phenolake.correction import correct
-
-    arguments = dict(step)
-    name = arguments.pop("step", None)
-    if name is None:
-        raise ConfigurationError(f"recipe {recipe.name!r}: {dict(step)} does not name its `step`")
-    match name:
-        case "normalize":
-            return partial(normalize, **{"by": by, "reference": reference, **arguments})
-        case "signed_log":
-            return partial(signed_log, **arguments)
-        case "correct":
-            return partial(correct, batch=batch, reference=reference, **arguments)
-        case "centre":
-            return partial(centre, reference=reference, **arguments)
-        case "well_position":
-            return partial(correct_position, **{"by": by, **arguments})
-        case "cell_density":
-            return partial(regress_density, **{"by": by, "reference": reference, **arguments})
-        case "reduce_features":
-            return lambda frame: reduce_features(frame, **arguments).profiles
-    raise UnknownNameError("recipe step", name, _STEPS)

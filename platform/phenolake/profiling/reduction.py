@@ -32,10 +32,14 @@ class Reduction:
     loadings
         A row per old feature: `feature`, then a column per new one (for `mrmr`: `rank`, from 1 for
         the first chosen, null for those not chosen, and `relevance`).
+    centre, weights
+        The map to the new columns, weights @ (x - centre); `weights` is None for `mrmr`.
     """
 
     profiles: pl.DataFrame
     loadings: pl.DataFrame
+    centre: np.ndarray
+    weights: np.ndarray | None
 
 
 def reduce_features(
@@ -87,33 +91,35 @@ def reduce_features(
     metadata = frame.select(metadata_columns(frame))
     if method == "mrmr":
         return _chosen(frame, features, values, count, replicates)
-    points, loadings = (
-        _components(values, count) if method == "pca" else _factors(values, count, seed)
+    centre = values.mean(axis=1)
+    centred = values - centre[:, None]
+    weights, loadings = (
+        _components(centred, count) if method == "pca" else _factors(centred, count, seed)
     )
     word = "PC" if method == "pca" else "Factor"
-    names = [f"{word}{number:03d}" for number in range(1, len(points) + 1)]
+    names = [f"{word}{number:03d}" for number in range(1, len(weights) + 1)]
     table = pl.DataFrame({"feature": features}).hstack(
         [pl.Series(name, row) for name, row in zip(names, loadings, strict=True)]
     )
-    return Reduction(with_matrix(metadata, names, points), table)
+    return Reduction(with_matrix(metadata, names, weights @ centred), table, centre, weights)
 
 
-def _components(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    centred = values - values.mean(axis=1, keepdims=True)
+def _components(centred: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     directions, _, _ = np.linalg.svd(centred, full_matrices=False)
     loadings = _with_fixed_signs(directions[:, :count].T)
-    return loadings @ centred, loadings
+    return loadings, loadings
 
 
-def _factors(values: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _factors(centred: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import FactorAnalysis
 
     # Lapack's full decomposition: the randomized one would make results hang on the seed.
-    model = FactorAnalysis(count, svd_method="lapack", random_state=seed).fit(values.T)
-    points, loadings = model.transform(values.T).T, model.components_
-    signs = np.sign(loadings[np.arange(count), np.abs(loadings).argmax(axis=1)])
-    signs[signs == 0] = 1
-    return points * signs[:, None], loadings * signs[:, None]
+    model = FactorAnalysis(count, svd_method="lapack", random_state=seed).fit(centred.T)
+    loadings = _with_fixed_signs(model.components_)
+    # Posterior mean of the factors: (1 + W N^-1 W')^-1 W N^-1 x, W the loadings, N the noise.
+    weighted = loadings / model.noise_variance_
+    weights = np.linalg.solve(np.eye(count) + weighted @ loadings.T, weighted)
+    return weights, loadings
 
 
 def _with_fixed_signs(loadings: np.ndarray) -> np.ndarray:
@@ -144,4 +150,5 @@ def _chosen(
         {"feature": features, "rank": pl.Series(rank, dtype=pl.Int64), "relevance": relevance}
     )
     keep = [features[index] for index in sorted(chosen)]
-    return Reduction(frame.select(*metadata_columns(frame), *keep), table)
+    kept = frame.select(*metadata_columns(frame), *keep)
+    return Reduction(kept, table, np.zeros(0), None)

@@ -14,7 +14,7 @@ from phenolake.errors import ConfigurationError, ControlsMissingError, TableMiss
 from phenolake.evaluation.mechanism import moa_accuracy
 from phenolake.lake import Lake
 from phenolake.profiling import Recipe, consensus, feature_columns, follow_recipe, recipe_named
-from phenolake.profiling.recipes import DROPPED_SCHEMA
+from phenolake.profiling.fitted_steps import DROPPED_SCHEMA
 from phenolake.stages.reference import CONTROLS, Reference
 
 _TREATMENT = (
