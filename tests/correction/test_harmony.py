@@ -73,6 +73,21 @@ def test_torch_gives_what_numpy_gives(mixture):
     np.testing.assert_allclose(a.corrected, b.corrected, atol=2e-2)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_the_objective_is_the_one_of_the_paper(mixture, backend):
+    points, _, batch = mixture
+    settings = HarmonySettings(clusters=20, rounds=1)
+    fit = harmonize(points, batch, settings, backend)
+    # Members of the first round come from the points as they were.
+    cosine = fit.centres.T @ (points / np.linalg.norm(points, axis=0))
+    distance = (fit.members * 2 * (1 - cosine)).sum()
+    entropy = (fit.members * np.log(fit.members + 1e-30)).sum()
+    crowding = (fit.observed * np.log((fit.observed + 1) / (fit.expected + 1))).sum()
+    assert fit.objective[1] == pytest.approx(
+        distance + settings.sigma * (entropy + settings.theta * crowding), rel=1e-3
+    )
+
+
 def test_one_batch_is_left_where_it_is(mixture):
     points, _, batch = mixture
     fit = harmonize(points, np.zeros_like(batch))

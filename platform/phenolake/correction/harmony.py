@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from phenolake.correction.harmony_backends import Backend, backend_named
 from phenolake.correction.spherical_kmeans import spherical_kmeans
 
 
@@ -104,7 +105,7 @@ def harmonize(
     """
     settings = settings or HarmonySettings()
     order = np.argsort(batches, kind="stable")  # each batch is a run of rows
-    work = _Work(points[:, order].T, batches[order], settings, _Backend(backend), centres)
+    work = _Work(points[:, order].T, batches[order], settings, backend_named(backend), centres)
     objective = [work.start()]
     for _ in range(settings.rounds):
         objective.append(work.cluster())
@@ -119,46 +120,10 @@ def harmonize(
         array(work.centres).T,
         array(work.members)[back].T,
         np.stack([array(shift) for shift in work.shifts]),
-        array(work.observed),
-        array(work.expected),
+        array(work.observed).T,
+        array(work.expected).T,
         tuple(objective),
     )
-
-
-class _Backend:
-    """The few array functions whose names differ between numpy and torch."""
-
-    def __init__(self, name: str) -> None:
-        library, _, device = name.partition(":")
-        self.torch: Any = None
-        self.device = device or "cpu"
-        if library == "torch":
-            import torch
-
-            self.torch = torch
-        elif library != "numpy":
-            from phenolake.errors import UnknownNameError
-
-            raise UnknownNameError("backend", library, ("numpy", "torch"))
-
-    def array(self, values: np.ndarray) -> Any:
-        if self.torch is None:
-            return values
-        return self.torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
-
-    def to_numpy(self, values: Any) -> np.ndarray:
-        plain = values if self.torch is None else values.cpu().numpy()
-        return np.asarray(plain, np.float64)
-
-    def exp(self, values: Any) -> Any:
-        """Exponential, in the memory of the argument."""
-        return np.exp(values, out=values) if self.torch is None else values.exp_()
-
-    def log(self, values: Any) -> Any:
-        return np.log(values) if self.torch is None else self.torch.log(values)
-
-    def concatenate(self, parts: list[Any]) -> Any:
-        return np.concatenate(parts) if self.torch is None else self.torch.cat(parts)
 
 
 class _Work:
@@ -169,7 +134,7 @@ class _Work:
         points: np.ndarray,
         batches: np.ndarray,
         settings: HarmonySettings,
-        backend: _Backend,
+        backend: Backend,
         centres: np.ndarray | None,
     ) -> None:
         self.settings, self.xp = settings, backend
@@ -179,27 +144,25 @@ class _Work:
         ends = np.cumsum(sizes)
         self.runs = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
         self.batches = batches
-        direction = _unit(points)
+        # Single precision is enough for weights; sums over wells are made by BLAS.
+        points = np.ascontiguousarray(points, np.float32)
         if centres is None:
             count = settings.clusters or int(min(max(round(wells / 30), 1), 100))
-            first = spherical_kmeans(direction, count, settings.seed)
+            first = spherical_kmeans(_unit(points), count, settings.seed)
         else:
             first = centres.T
-        # Single precision is enough for weights; sums over wells are made by BLAS.
-        single = np.float32
-        self.points = backend.array(np.ascontiguousarray(points, single))
+        self.points = backend.array(points)
         self.corrected = self.points
-        self.share = backend.array((sizes / wells).astype(single))
-        self.is_of = backend.array(np.eye(sizes.size, dtype=single))
-        self.centres = backend.array(_unit(first).astype(single))
+        self.share = backend.array((sizes / wells).astype(np.float32))
+        self.centres = backend.array(_unit(first).astype(np.float32))
 
     def start(self) -> float:
         """Assign wells to the first centres; returns the objective."""
-        direction = _unit(self.corrected)
-        cosine = direction @ self.centres.T
-        self.members = _normalized(self._closeness(cosine))
-        self._count()
-        return self._objective(cosine)
+        self.members = self._closeness(_unit(self.corrected))
+        total = self.members.sum(1) + 1e-30
+        self.members /= total[:, None]
+        self.observed = self.xp.sums_by_batch(self.members, self.batches, len(self.runs))
+        return self._objective(-float(self.xp.log(total).sum()))
 
     def cluster(self) -> float:
         """Assign wells to clusters until the objective settles; returns the objective."""
@@ -207,9 +170,7 @@ class _Work:
         objective = [float("inf")]
         for _ in range(self.settings.cluster_rounds):
             self.centres = _unit(self.members.T @ direction)
-            cosine = direction @ self.centres.T
-            self._assign(self._closeness(cosine))
-            objective.append(self._objective(cosine))
+            objective.append(self._objective(self._assign(self._closeness(direction))))
             if _settled(objective[-2], objective[-1], self.settings.cluster_tolerance):
                 break
         return objective[-1]
@@ -228,12 +189,10 @@ class _Work:
         # A cluster that holds nothing of a batch has nothing to shift there.
         held = held + (held == 0)
         kept = self.observed / held
-        intercept = sum(sums) - sum(s * kept[:, b] for b, s in enumerate(sums))
-        weight = self.observed.sum(1) - (self.observed * kept).sum(1)
+        intercept = sum(s * (1 - kept[b]) for b, s in enumerate(sums))
+        weight = (self.observed * (1 - kept)).sum(0)
         intercept = intercept / (weight + (weight <= 0))
-        self.shifts = [
-            (s - intercept * self.observed[:, b]) / held[:, b] for b, s in enumerate(sums)
-        ]
+        self.shifts = [(s - intercept * self.observed[b]) / held[b] for b, s in enumerate(sums)]
         self.corrected = self.xp.concatenate(
             [
                 self.points[run] - self.members[run] @ shift.T
@@ -241,59 +200,47 @@ class _Work:
             ]
         )
 
-    def _closeness(self, cosine: Any) -> Any:
+    @property
+    def expected(self) -> Any:
+        """Sums of weights by chance, (batch, cluster)."""
+        return self.share[:, None] * self.observed.sum(0)
+
+    def _closeness(self, direction: Any) -> Any:
         """exp(-distance / sigma) of wells to centres; distance is 2 (1 - cosine)."""
         scale = 2 / self.settings.sigma
-        return self.xp.exp(cosine * scale - scale)
+        exponent = direction @ (scale * self.centres).T
+        exponent -= scale
+        return self.xp.exp(exponent)
 
-    def _count(self) -> None:
-        self.observed = self._sums(self.members, self.batches)
-        self.expected = self.observed.sum(1)[:, None] * self.share[None, :]
-
-    def _sums(self, members: Any, batches: np.ndarray) -> Any:
-        """Sum of weights per cluster and batch, (cluster, batch); rows are ordered by batch."""
-        if self.xp.torch is not None:
-            return members.T @ self.is_of[batches]
-        starts = np.flatnonzero(np.diff(batches, prepend=-1))
-        sums = np.zeros((len(self.is_of), members.shape[1]), np.float32)
-        sums[batches[starts]] = np.add.reduceat(members, starts)
-        return sums.T
-
-    def _assign(self, closeness: Any) -> None:
+    def _assign(self, closeness: Any) -> float:
         """Update the weights a block of wells at a time, so that crowding shows at once."""
-        self.members = _normalized(closeness * 1)
-        self._count()
+        # Rounding errors of the blocks' sums don't add up: each pass starts from a fresh count.
+        self.observed = self.xp.sums_by_batch(self.members, self.batches, len(self.runs))
         blocks = max(1, round(1 / self.settings.block))
-        for rows in np.array_split(self.rng.permutation(self.batches.size), blocks):
-            rows = np.sort(rows)
-            of = self.batches[rows]
-            rest = self.observed - self._sums(self.members[rows], of)
-            mass = rest.sum(1)[:, None] * self.share[None, :]
-            push = ((mass + 1) / (rest + 1)) ** self.settings.theta
-            new = _normalized(closeness[rows] * push.T[of])
-            self.members[rows] = new
-            self.observed = rest + self._sums(new, of)
-        self._count()
+        parts = np.array_split(self.rng.permutation(self.batches.size), blocks)
+        return self.xp.reassign(
+            closeness,
+            self.batches,
+            [np.sort(rows) for rows in parts],
+            self.share,
+            self.settings.theta,
+            self.members,
+            self.observed,
+        )
 
-    def _objective(self, cosine: Any) -> float:
-        """Distances, entropy of the weights, and crowding of batches (the paper's objective)."""
-        settings = self.settings
-        spread = 2 * (self.members.sum() - (self.members * cosine).sum())
-        entropy = (self.members * self.xp.log(self.members + 1e-30)).sum()
-        crowding = (
-            self.observed * self.xp.log((self.observed + 1) / (self.expected + 1))
-        ).sum() * settings.theta
-        return float(spread + settings.sigma * (entropy + crowding))
+    def _objective(self, energy: float) -> float:
+        """Distances, entropy of the weights, and crowding of batches (the paper's objective).
+
+        A weight is closeness times push over a total, so its logarithm is a sum: the distances
+        cancel against the entropy, and what is left of both is the energy of `reassign`.
+        """
+        crowding = self.observed * self.xp.log((self.observed + 1) / (self.expected + 1))
+        return self.settings.sigma * (energy + self.settings.theta * float(crowding.sum()))
 
 
 def _unit(rows: Any) -> Any:
     length = (rows * rows).sum(1) ** 0.5
     return rows / (length + (length == 0))[:, None]
-
-
-def _normalized(weights: Any) -> Any:
-    weights /= weights.sum(1)[:, None] + 1e-30
-    return weights
 
 
 def _settled(before: float, after: float, tolerance: float) -> bool:

@@ -13,6 +13,8 @@ def spherical_kmeans(direction: np.ndarray, count: int, seed: int) -> np.ndarray
 
     Starts as in k-means++ (Arthur, Vassilvitskii, SODA 2007) on a sample, which is enough to seed.
     """
+    from phenolake.correction.harmony_kernels import gather_nearest
+
     rng = np.random.default_rng(seed)
     wells = len(direction)
     count = min(count, wells)
@@ -25,16 +27,14 @@ def spherical_kmeans(direction: np.ndarray, count: int, seed: int) -> np.ndarray
         weight = gap / gap.sum() if gap.sum() > 0 else None
         centres[index] = sample[rng.choice(len(sample), p=weight)]
         gap = np.minimum(gap, np.clip(1 - sample @ centres[index], 0, None))
-    everyone = direction.astype(np.float32)
-    nearest = np.full(wells, -1)
+    everyone = np.ascontiguousarray(direction, np.float32)
+    nearest, sums = np.full(wells, -1), np.empty_like(centres)
     for _ in range(_KMEANS_ROUNDS):
-        before, nearest = nearest, (everyone @ centres.T).argmax(axis=1)
-        if (before == nearest).all():
+        if not gather_nearest(everyone @ centres.T, everyone, nearest, sums):
             break
-        order = np.argsort(nearest, kind="stable")
-        held, starts = np.unique(nearest[order], return_index=True)
         # A centre that lost all its wells stays where it is.
-        centres[held] = _unit(np.add.reduceat(everyone[order], starts))
+        held = np.unique(nearest)
+        centres[held] = _unit(sums[held])
     return centres.astype(np.float64)
 
 

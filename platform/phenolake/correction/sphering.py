@@ -119,8 +119,10 @@ class Sphering:
         """
         frame = profiles.lazy().collect()
         values = matrix(frame, key_columns(frame, self.features))
-        sphered = self.weights @ (values - self.centre[:, None])
-        return with_matrix(frame.select(metadata_columns(frame)), self.outputs, sphered)
+        values -= self.centre[:, None]  # a matrix of our own
+        return with_matrix(
+            frame.select(metadata_columns(frame)), self.outputs, self.weights @ values
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the map as a safetensors file."""

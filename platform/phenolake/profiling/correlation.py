@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+
+_ROWS_AT_ONCE = 128
 
 
 def pearson(values: np.ndarray) -> np.ndarray:
@@ -11,16 +15,54 @@ def pearson(values: np.ndarray) -> np.ndarray:
     A pair with gaps is compared where both have values.
     """
     gaps = np.isnan(values)
+    broken = gaps.any(axis=1)
+    if not broken.any():
+        return _of_complete(values)
+    # What a pair shares takes six products of matrices instead of one. Only rows with gaps need
+    # them, and a row without any value correlates with nothing.
+    result = np.full((len(values), len(values)), np.nan)
+    whole, some = np.flatnonzero(~broken), np.flatnonzero(broken & ~gaps.all(axis=1))
+    result[np.ix_(whole, whole)] = _of_complete(values[whole])
+    if some.size:
+        first = _centred(values[some], gaps[some])
+        rest = np.concatenate([some, whole])
+        for start in range(0, rest.size, _ROWS_AT_ONCE):
+            block = rest[start : start + _ROWS_AT_ONCE]
+            shared = _of_shared(first, _centred(values[block], gaps[block]))
+            result[np.ix_(some, block)] = shared
+            result[np.ix_(block, some)] = shared.T
+    return result
+
+
+def _of_complete(values: np.ndarray) -> np.ndarray:
+    if len(values) == 0:
+        return np.empty((0, 0))
     with np.errstate(all="ignore"):
-        if not gaps.any():
-            return np.atleast_2d(np.corrcoef(values))
-        present = (~gaps).astype(np.float64)
-        # Shifted to mean 0 first: sums of squares lose fewer digits.
-        total = np.where(gaps, 0, values).sum(axis=1, keepdims=True)
-        shifted = np.where(gaps, 0, values - total / present.sum(axis=1, keepdims=True))
-        count = present @ present.T
-        sums = shifted @ present.T  # of row i, where row j has values
-        squares = (shifted**2) @ present.T
-        covariance = shifted @ shifted.T - sums * sums.T / count
-        spread = np.sqrt(np.clip(squares - sums**2 / count, 0, None))
-        return np.clip(covariance / (spread * spread.T), -1, 1)
+        return np.atleast_2d(np.corrcoef(values))
+
+
+class _Centred(NamedTuple):
+    """Rows around their means, so that sums of squares lose few digits; 0 in the gaps."""
+
+    present: np.ndarray
+    values: np.ndarray
+    squares: np.ndarray
+
+
+def _centred(values: np.ndarray, gaps: np.ndarray) -> _Centred:
+    present = (~gaps).astype(np.float64)
+    total = np.where(gaps, 0, values).sum(axis=1, keepdims=True)
+    centred = np.where(gaps, 0, values - total / present.sum(axis=1, keepdims=True))
+    return _Centred(present, centred, centred**2)
+
+
+def _of_shared(first: _Centred, second: _Centred) -> np.ndarray:
+    """Correlations of the rows of one matrix with those of another, where both have values."""
+    with np.errstate(all="ignore"):
+        count = first.present @ second.present.T
+        sums = first.values @ second.present.T
+        other_sums = first.present @ second.values.T
+        covariance = first.values @ second.values.T - sums * other_sums / count
+        spread = np.clip(first.squares @ second.present.T - sums**2 / count, 0, None)
+        other_spread = np.clip(first.present @ second.squares.T - other_sums**2 / count, 0, None)
+        return np.clip(covariance / np.sqrt(spread * other_spread), -1, 1)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from phenolake.errors import ConfigurationError, UnknownNameError
 
@@ -36,17 +37,23 @@ def feature_columns(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
 
 def metadata_columns(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
     """Names of the columns that start with `Metadata_`, in order."""
-    return [name for name in frame.collect_schema() if name.startswith(METADATA)]
+    return [name for name in _names(frame) if name.startswith(METADATA)]
 
 
 def key_columns(frame: pl.DataFrame | pl.LazyFrame, names: str | Iterable[str]) -> list[str]:
     """Return `names` as a list; `UnknownNameError` offers the columns there are."""
     names = [names] if isinstance(names, str) else list(names)
-    known = frame.collect_schema().names()
+    known = _names(frame)
+    unknown = set(names).difference(known)
     for name in names:
-        if name not in known:
+        if name in unknown:
             raise UnknownNameError("column", name, known)
     return names
+
+
+def _names(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
+    """Names of the columns; their types, which a wide frame takes long to tell, are not asked for."""
+    return frame.columns if isinstance(frame, pl.DataFrame) else frame.collect_schema().names()
 
 
 def matrix(
@@ -64,8 +71,13 @@ def matrix(
 def with_matrix(
     metadata: pl.DataFrame, features: Sequence[str], values: np.ndarray
 ) -> pl.DataFrame:
-    """Metadata columns followed by the features of a (feature, row) matrix, float64."""
-    columns = [pl.Series(name, row, pl.Float64) for name, row in zip(features, values, strict=True)]
+    """Metadata columns followed by the features of a (feature, row) matrix, float64.
+
+    The columns share the memory of a float64 matrix in C order, which must not be changed after.
+    """
+    rows = np.ascontiguousarray(values, np.float64)
+    # An Arrow array wraps a row of the matrix; made from numpy, a column would be a copy.
+    columns = [pl.Series(name, pa.array(row)) for name, row in zip(features, rows, strict=True)]
     return metadata.hstack(columns) if metadata.width else pl.DataFrame(columns)
 
 

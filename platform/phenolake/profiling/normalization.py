@@ -119,21 +119,22 @@ def normalize(
         If the method or a column does not exist.
     """
     frame, features, by = _checked(profiles, method, by)
-    result = np.empty((len(features), frame.height))
-    for group in _groups(frame, features, method, by, reference):
+    # In place, a group at a time: the matrix read is the matrix returned, and memory is what costs.
+    values = matrix(frame, features)
+    for group in _groups(frame, values, method, by, reference):
         spread = group.spread + epsilon if method == "mad_robustize" else group.spread
         scale = np.divide(1, spread, out=np.full(spread.shape, np.nan), where=group.spread > 0)
-        # In place, so that the table is held twice and not four times.
         here = group.values
         if method == "inverse_normal":
-            result[:, group.rows] = normal_scores(here, group.controls, scale)
-            continue
-        here -= group.centre[:, None]
-        here *= scale[:, None]
-        result[:, group.rows] = here
-    # An infinite measurement, or the inverse of a denormal spread, is no usable value either.
-    result[np.isinf(result)] = np.nan
-    return with_matrix(frame.select(metadata_columns(frame)), features, result)
+            here[:] = normal_scores(here, group.controls, scale)
+        else:
+            here -= group.centre[:, None]
+            here *= scale[:, None]
+        # An infinite measurement, or the inverse of a denormal spread, is no usable value either.
+        np.copyto(here, np.nan, where=np.isinf(here))
+        if not np.shares_memory(here, values):
+            values[:, group.rows] = here
+    return with_matrix(frame.select(metadata_columns(frame)), features, values)
 
 
 def constant_features(
@@ -153,7 +154,7 @@ def constant_features(
     """
     frame, features, by = _checked(profiles, method, by)
     found: list[dict[str, object]] = []
-    for group in _groups(frame, features, method, by, reference):
+    for group in _groups(frame, matrix(frame, features), method, by, reference):
         constant = is_constant(group.values[:, chosen_rows(frame[group.rows], reference)])
         for index in np.flatnonzero(~(group.spread > 0)):
             reason = "constant" if constant[index] else "no_spread"
@@ -200,15 +201,14 @@ def _checked(
 
 
 def _groups(
-    frame: pl.DataFrame, features: list[str], method: str, by: list[str], reference: pl.Expr | None
+    frame: pl.DataFrame, values: np.ndarray, method: str, by: list[str], reference: pl.Expr | None
 ) -> Iterator[_Group]:
-    values = matrix(frame, features)
+    """Each group with its values: a view of `values` where its rows follow each other."""
     is_control = chosen_rows(frame, reference)
     for key, rows in groups(frame, by):
         controls_here = is_control[rows]
         if not controls_here.any():
             raise ControlsMissingError(method, group_name(key), str(reference))
-        # A run of rows needs no copy.
         is_run = rows[-1] - rows[0] + 1 == rows.size
         place = slice(rows[0], rows[-1] + 1) if is_run else rows
         here = values[:, place]
