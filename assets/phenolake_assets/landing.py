@@ -92,6 +92,11 @@ class Run:
             check_results=list(checks),
         )
 
+    def inputs_of(self, table: Table) -> dict[str, int]:
+        """Versions of the other tables that this materialization has read."""
+        read = self.lake.versions_read
+        return {name: version for name, version in read.items() if name != table.name}
+
     def unique_keys(self, table: Table, where: Mapping[str, str]) -> dg.AssetCheckResult:
         """Check the key of a partition just written."""
         keys = self.lake.read(table.name, where, columns=list(table.key))
@@ -147,7 +152,13 @@ class PlateRun(Run):
         """
         run_id = self.context.run_id
         commit = self.lake.write(
-            table, rows, self.where, run_id=run_id, code_version=__version__, parameters=parameters
+            table,
+            rows,
+            self.where,
+            run_id=run_id,
+            code_version=__version__,
+            parameters=parameters,
+            inputs=self.inputs_of(table),
         )
         if problems is not None:
             self._quarantine(table.name, problems)
@@ -214,4 +225,5 @@ class ScreenRun(Run):
             run_id=self.context.run_id,
             code_version=__version__,
             parameters=parameters,
+            inputs=self.inputs_of(table),
         )

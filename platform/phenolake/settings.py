@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     quiet_time_s: float = Field(
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
     )
+    retention_days: float = Field(
+        7, ge=1, description="for so long every version of a table stays readable"
+    )
     segmentation: str = Field("auto", description="segmentation method unless the screen names one")
     weights: Path | None = Field(
         None,

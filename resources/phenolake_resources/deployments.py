@@ -15,7 +15,7 @@ def resources_for(settings: Settings) -> dict[str, Any]:
     """Resources by the name that assets ask for them."""
     home = settings.home_path
     return {
-        "lake": LakeResource(uri=settings.tables_uri),
+        "lake": LakeResource(uri=settings.tables_uri, retention_days=settings.retention_days),
         "screens": ScreensResource(
             registry=str(home / "screens"),
             inbox=str(settings.inbox_path),

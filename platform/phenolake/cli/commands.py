@@ -205,6 +205,48 @@ def verify(
 
 
 @app.command()
+def history(
+    table: Annotated[str | None, typer.Argument(help="Only this table.")] = None,
+    screen: Annotated[str | None, typer.Option(help="Only this screen.")] = None,
+    plate: Annotated[str | None, typer.Option(help="Only this plate.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many commits.")] = 40,
+) -> None:
+    """List the versions of the tables: when, what, which plate, which run."""
+    from phenolake.cli.history import show_history
+
+    raise typer.Exit(show_history(table, screen, plate, limit))
+
+
+@app.command()
+def restore(
+    table: Annotated[str, typer.Argument(help="Table, e.g. well_profiles.", show_default=False)],
+    version: Annotated[int, typer.Argument(help="Version to go back to.", show_default=False)],
+    screen: Annotated[str | None, typer.Option(help="Only this screen.")] = None,
+    plate: Annotated[str | None, typer.Option(help="Only this plate of the screen.")] = None,
+) -> None:
+    """Make an earlier version of a table, or of one plate in it, the newest; nothing is lost."""
+    from phenolake.cli.history import restore_table
+
+    raise typer.Exit(restore_table(table, version, screen, plate))
+
+
+@app.command()
+def maintain(
+    keep_days: Annotated[
+        float | None,
+        typer.Option(
+            help="Days that old versions stay readable; default: PHENOLAKE_RETENTION_DAYS."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only count what would be deleted.")] = False,
+) -> None:
+    """Tidy the tables: join small files, checkpoint logs, delete files of old versions."""
+    from phenolake.cli.maintain import maintain_lake
+
+    raise typer.Exit(maintain_lake(keep_days, dry_run=dry_run))
+
+
+@app.command()
 def doctor(
     warm: Annotated[
         bool, typer.Option("--warm", help="Also compile the kernels now, not at the first run.")

@@ -1,7 +1,7 @@
 """Delta tables with atomic partition writes, time travel, and SQL through DuckDB."""
 
 from phenolake.lake.catalog import write_catalog
-from phenolake.lake.delta_writer import Commit
+from phenolake.lake.commits import Commit
 from phenolake.lake.mask_codec import (
     CODEC,
     decode_array,

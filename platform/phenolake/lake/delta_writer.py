@@ -1,14 +1,13 @@
 """Replace one partition of a Delta table in one atomic commit, however many others write.
 
-Parquet files are written first; only the small commit is repeated when another writer was faster.
+Parquet files are written first; `commits` then makes them the partition's rows.
 """
 
 from __future__ import annotations
 
 import json
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,41 +15,20 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
-from tenacity import (
-    RetryError,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
-from phenolake.errors import LakeError, TableSchemaError
+from phenolake.errors import TableSchemaError
+from phenolake.lake.commits import Commit, commit_once
 from phenolake.lake.conform import conform, storable
 from phenolake.lake.location import Location
-from phenolake.lake.log import commit_of
 from phenolake.lake.parquet_parts import ROW_GROUP_BYTES, Part, PartWriter, partition_folder
 from phenolake.lake.row_stream import as_tables, gathered
 from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import Layer, Table
 
-_ATTEMPTS = 40
-#: Commit information by which a writer knows its own commit.
-_TOKEN = "phenolake_commit"
 _CONFIGURATION = {
     # Keep every version readable for as long as its files are; vacuum is a deliberate step.
     "delta.enableExpiredLogCleanup": "false",
 }
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What one write did."""
-
-    table: str
-    version: int
-    rows: int
-    bytes: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -116,41 +94,13 @@ def commit(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[
     LakeError
         If other writers of the same partition won every attempt.
     """
-    metadata = {**metadata, _TOKEN: uuid.uuid4().hex}
-    attempts = Retrying(
-        retry=retry_if_exception_type(CommitFailedError),
-        wait=wait_random_exponential(multiplier=0.05, max=3),
-        stop=stop_after_attempt(_ATTEMPTS),
+
+    def act(snapshot: Snapshot | None, said: dict[str, str]) -> None:
+        _commit_once(target, snapshot, schema, parts, said)
+
+    return commit_once(
+        target.location, target.layer, target.name, metadata, act, dict(target.where)
     )
-    try:
-        return attempts(_attempt, target, schema, parts, metadata)
-    except RetryError as error:
-        raise LakeError(
-            f"table {target.name!r}: other writers of {dict(target.where)} won {_ATTEMPTS} times; "
-            "nothing was changed, run this again"
-        ) from error
-
-
-def _attempt(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[str, str]) -> int:
-    """Commit on what is there now; returns the version."""
-    with target.location.writing():
-        snapshot = Snapshot.open(target.location, target.layer, target.name)
-        seen = -1 if snapshot is None else snapshot.version
-        try:
-            _commit_once(target, snapshot, schema, parts, metadata)
-        except (DeltaError, OSError):
-            # A store may carry out a commit and lose its answer. A second one would be another
-            # version, or a conflict with ourselves.
-            version = _version_of(target, metadata[_TOKEN], seen)
-            if version is None:
-                raise
-            return version
-    version = _version_of(target, metadata[_TOKEN], seen)
-    if version is None:
-        raise LakeError(
-            f"table {target.name!r}: its log lost a commit; is another tool cleaning it?"
-        )
-    return version
 
 
 def _commit_once(
@@ -161,17 +111,7 @@ def _commit_once(
     metadata: dict[str, str],
 ) -> None:
     options = dict(target.location.options)
-    adds = [
-        AddAction(
-            path=part.path,
-            size=part.bytes,
-            partition_values=dict(target.where),
-            modification_time=int(time.time() * 1000),
-            data_change=True,
-            stats=json.dumps({"numRecords": part.rows}),
-        )
-        for part in parts
-    ]
+    adds = add_actions(parts, target.where)
     if snapshot is None:
         try:
             create_table_with_add_actions(
@@ -203,6 +143,23 @@ def _commit_once(
     )
 
 
+def add_actions(
+    parts: Iterable[Part], where: Mapping[str, str], *, data_change: bool = True
+) -> list[AddAction]:
+    """Delta's words for finished files that hold rows of one partition."""
+    return [
+        AddAction(
+            path=part.path,
+            size=part.bytes,
+            partition_values=dict(where),
+            modification_time=int(time.time() * 1000),
+            data_change=data_change,
+            stats=json.dumps({"numRecords": part.rows}),
+        )
+        for part in parts
+    ]
+
+
 def _properties(
     target: Target, metadata: dict[str, str], delta: DeltaTable | None
 ) -> CommitProperties:
@@ -231,17 +188,6 @@ def _merged(existing: Schema, new: pa.Schema, target: Target) -> Schema:
         elif field.nullable:
             fields[field.name] = field
     return Schema(list(fields.values()))
-
-
-def _version_of(target: Target, token: str, seen: int) -> int | None:
-    """Version after `seen` that carries the token; None when no commit does."""
-    filesystem = target.location.filesystem(target.layer, target.name)
-    version = seen + 1
-    while (entry := commit_of(filesystem, version)) is not None:
-        if entry.get("phenolake_commit") == token:
-            return version
-        version += 1
-    return None
 
 
 def _receipt(target: Target, version: int, parts: list[Part], started: float) -> Commit:

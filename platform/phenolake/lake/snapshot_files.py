@@ -6,7 +6,7 @@ DuckDB gets no other access to storage, so no query can read, write or list anyt
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -27,20 +27,32 @@ class SnapshotFiles(AbstractFileSystem):
     protocol = SCHEME
     cachable = False
 
-    def __init__(self, files: Mapping[str, tuple[arrow_fs.FileSystem, str]]) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, tuple[arrow_fs.FileSystem, str]],
+        made: Mapping[str, Callable[[], pa.Buffer]] | None = None,
+    ) -> None:
         super().__init__()
         self._files = files
+        # Files that are no files: their content is made when a query first asks for it.
+        self._made = dict(made or {})
+        self._content: dict[str, pa.Buffer] = {}
+        self._making = threading.Lock()
         self._sizes: dict[str, int] = {}
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> SnapshotFile:
         """Open an active file for reading; any other mode is refused."""
         if mode != "rb":
             raise PermissionError("SQL can't write to the lake")
+        if self._key(path) in self._made:
+            return SnapshotFile(pa.BufferReader(self._contents(path)))
         filesystem, inside = self._locate(path)
         return SnapshotFile(filesystem.open_input_file(inside))
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Size and type of an active file."""
+        if self._key(path) in self._made:
+            return {"name": path, "size": self._contents(path).size, "type": "file"}
         if path not in self._sizes:
             filesystem, inside = self._locate(path)
             self._sizes[path] = filesystem.get_file_info(inside).size
@@ -48,7 +60,7 @@ class SnapshotFiles(AbstractFileSystem):
 
     def exists(self, path: str, **_: Any) -> bool:
         """Tell whether the path is an active file."""
-        return self._key(path) in self._files
+        return self._key(path) in self._files or self._key(path) in self._made
 
     isfile = exists
 
@@ -68,6 +80,13 @@ class SnapshotFiles(AbstractFileSystem):
         raise PermissionError("SQL can't write to the lake")
 
     mkdir = makedirs = rmdir = rm = rm_file = _rm = mv = move = cp_file = touch = _refuse
+
+    def _contents(self, path: str) -> pa.Buffer:
+        key = self._key(path)
+        with self._making:
+            if key not in self._content:
+                self._content[key] = self._made[key]()
+            return self._content[key]
 
     def _locate(self, path: str) -> tuple[arrow_fs.FileSystem, str]:
         try:

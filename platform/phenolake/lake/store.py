@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.fs as arrow_fs
 
-from phenolake.errors import ConfigurationError, QueryError, TableMissingError
-from phenolake.lake.delta_writer import Commit, replace_mart, replace_partition
+from phenolake.errors import ConfigurationError, LakeError, QueryError, TableMissingError
+from phenolake.lake.commits import Commit
+from phenolake.lake.delta_writer import replace_mart, replace_partition
 from phenolake.lake.location import Location
 from phenolake.lake.log import commits
+from phenolake.lake.restoration import restore_partition
 from phenolake.lake.scan import lazy_frame, row_group_batches
 from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import TABLES, Layer, Table
@@ -39,6 +42,11 @@ class Lake:
     storage_options
         Passed to deltalake. What they lack is read from the AWS_* environment variables.
 
+    Attributes
+    ----------
+    versions_read
+        Newest version of each table whose rows were asked of this object.
+
     Raises
     ------
     LakeLocationError
@@ -47,6 +55,7 @@ class Lake:
 
     def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.location = Location.parse(uri, storage_options)
+        self.versions_read: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"Lake({self.uri!r})"
@@ -83,6 +92,7 @@ class Lake:
         run_id: str = "",
         code_version: str = "",
         parameters: Mapping[str, object] | None = None,
+        inputs: Mapping[str, int] | None = None,
     ) -> Commit:
         """Replace the rows of one partition in one atomic commit, streamed in bounded memory.
 
@@ -99,6 +109,8 @@ class Lake:
         run_id, code_version, parameters
             Kept in the commit as `phenolake_run_id`, `phenolake_code_version` and
             `phenolake_parameters` (JSON); `history` shows them.
+        inputs
+            Versions of the tables that the rows were made from; kept as `phenolake_inputs`.
 
         Raises
         ------
@@ -114,13 +126,20 @@ class Lake:
             "phenolake_parameters": json.dumps(dict(parameters or {}), default=str, sort_keys=True),
             "phenolake_partition": json.dumps(dict(where), default=str, sort_keys=True),
             "phenolake_table_version": str(table.version),
+            "phenolake_inputs": json.dumps(dict(inputs or {}), sort_keys=True),
         }
         return replace_partition(self.location, table, rows, where, metadata)
 
     def write_mart(
-        self, name: str, arrow_table: Any, *, run_id: str = "", code_version: str = ""
+        self,
+        name: str,
+        arrow_table: Any,
+        *,
+        run_id: str = "",
+        code_version: str = "",
+        inputs: Mapping[str, int] | None = None,
     ) -> Commit:
-        """Replace a mart, rows and columns, in one atomic commit.
+        """Replace a mart, rows and columns, in one atomic commit; arguments as in `write`.
 
         Raises
         ------
@@ -130,8 +149,39 @@ class Lake:
         _checked_identifier(name)
         if name in TABLES:
             raise ConfigurationError(f"mart {name!r}: a {TABLES[name].layer} table has this name")
-        metadata = {"phenolake_run_id": run_id, "phenolake_code_version": code_version}
+        metadata = {
+            "phenolake_run_id": run_id,
+            "phenolake_code_version": code_version,
+            "phenolake_inputs": json.dumps(dict(inputs or {}), sort_keys=True),
+        }
         return replace_mart(self.location, name, arrow_table, metadata)
+
+    def restore(
+        self,
+        name: str,
+        version: int,
+        where: Mapping[str, str] | None = None,
+        *,
+        run_id: str = "",
+    ) -> Commit:
+        """Make the rows of a version the newest ones again, in one commit that rewrites no file.
+
+        Parameters
+        ----------
+        where
+            Only these partitions, such as one plate; default: the whole table.
+
+        Raises
+        ------
+        LakeError
+            If the table has no such version, or maintenance has deleted files of it.
+        TableSchemaError
+            If `where` names a column that the table is not partitioned by.
+        """
+        metadata = {"phenolake_run_id": run_id}
+        return restore_partition(
+            self.location, self._layer(name), name, version, where or {}, metadata
+        )
 
     def table(self, name: str, version: int | None = None) -> pl.LazyFrame:
         """Lazy frame over one version of a table.
@@ -143,7 +193,7 @@ class Lake:
         LakeError
             If it has no such version.
         """
-        snapshot = self._snapshot(name, version)
+        snapshot = self._reading(name, version)
         return lazy_frame(snapshot)
 
     def read(
@@ -165,12 +215,13 @@ class Lake:
         TableSchemaError
             If `where` or `columns` names a column that the table does not have.
         """
-        snapshot = self._snapshot(name, version)
+        snapshot = self._reading(name, version)
         chosen = self._columns(snapshot, where, columns)
         rows = lazy_frame(snapshot, where)
         for column, value in (where or {}).items():
             rows = rows.filter(pl.col(column) == value)
-        frame = rows.select(chosen).collect()
+        with _kept_files(snapshot):
+            frame = rows.select(chosen).collect()
         if columns is not None:
             return frame
         unmeasured = [
@@ -184,7 +235,7 @@ class Lake:
         self, name: str, where: Mapping[str, str] | None = None, version: int | None = None
     ) -> pl.LazyFrame:
         """Lazy frame over part of a table, without the feature columns that no file of it holds."""
-        snapshot = self._snapshot(name, version)
+        snapshot = self._reading(name, version)
         chosen = self._columns(snapshot, where, None)
         rows = lazy_frame(snapshot, where)
         for column, value in (where or {}).items():
@@ -202,7 +253,7 @@ class Lake:
 
         Columns that no file of the selection holds are left out unless `columns` names them.
         """
-        snapshot = self._snapshot(name, version)
+        snapshot = self._reading(name, version)
         chosen = self._columns(snapshot, where, columns)
         return row_group_batches(snapshot, where, chosen)
 
@@ -285,6 +336,11 @@ class Lake:
             raise TableMissingError(name, self.uri)
         return snapshot
 
+    def _reading(self, name: str, version: int | None = None) -> Snapshot:
+        snapshot = self._snapshot(name, version)
+        self.versions_read[name] = snapshot.version
+        return snapshot
+
     def _columns(
         self, snapshot: Snapshot, where: Mapping[str, str] | None, columns: Sequence[str] | None
     ) -> list[str]:
@@ -304,6 +360,18 @@ class Lake:
         if declared is None or declared.features is None:
             return False
         return column not in declared.column_names and not column.startswith("Metadata_")
+
+
+@contextmanager
+def _kept_files(snapshot: Snapshot) -> Iterator[None]:
+    """Say that a version is too old, where its files were deleted by maintenance."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise LakeError(
+            f"table {snapshot.name!r}: version {snapshot.version} is older than what is kept; "
+            "maintenance has deleted files of it"
+        ) from error
 
 
 def _check_reading(query: str, statements: Sequence[duckdb.Statement]) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from phenolake.errors import LakeError
+from phenolake.lake.lineage import SCHEMAS, lineage_tables
 from phenolake.lake.snapshot import FileGroup, Snapshot
 from phenolake.lake.snapshot_files import SCHEME, SnapshotFiles
 from phenolake.tables import TABLES, Layer, Table
@@ -63,25 +67,25 @@ def connect_read_only(tables: Iterable[Source]) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     tables = list(tables)
-    files = SnapshotFiles(
-        {
-            f"{t.layer}/{t.name}/{path}": (t.snapshot.filesystem, path)
-            for t in tables
-            if t.snapshot is not None
-            for path in t.snapshot.paths()
-        }
-    )
+    snapshots = [table.snapshot for table in tables if table.snapshot is not None]
+    active = {
+        f"{s.layer}/{s.name}/{path}": (s.filesystem, path) for s in snapshots for path in s.paths()
+    }
+    lineage = lineage_tables(snapshots)
+    empty = {name: partial(pl.DataFrame, schema=schema) for name, schema in SCHEMAS.items()}
     with tempfile.TemporaryDirectory(prefix="phenolake-", ignore_cleanup_errors=True) as folder:
         path = Path(folder, "lake.duckdb")
         with duckdb.connect(str(path)) as connection:
-            connection.register_filesystem(files)
+            # Making a view reads its columns only: logs are read when a query asks for them.
+            connection.register_filesystem(SnapshotFiles(active, _as_parquet(empty)))
             create_views(connection, tables, _virtual_path)
+            _create_lineage_views(connection)
         spill = Path(tempfile.gettempdir(), "phenolake-spill")
         connection = duckdb.connect(
             str(path), read_only=True, config={"temp_directory": str(spill)}
         )
     # The open connection keeps the deleted file; nothing is left behind when it closes.
-    connection.register_filesystem(files)
+    connection.register_filesystem(SnapshotFiles(active, _as_parquet(lineage)))
     for setting in (
         f"allowed_directories = ['{SCHEME}://']",
         "enable_external_access = false",
@@ -91,6 +95,30 @@ def connect_read_only(tables: Iterable[Source]) -> duckdb.DuckDBPyConnection:
     ):
         connection.execute(f"set {setting}")
     return connection
+
+
+def _create_lineage_views(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("create schema lineage")
+    for name in SCHEMAS:
+        file = text(f"{SCHEME}://{_lineage_file(name)}")
+        connection.execute(f"create view lineage.{name} as select * from read_parquet({file})")
+
+
+def _as_parquet(
+    frames: Mapping[str, Callable[[], pl.DataFrame]],
+) -> dict[str, Callable[[], pa.Buffer]]:
+    """Give each frame as the bytes of a Parquet file, made when they are asked for."""
+
+    def written(frame: Callable[[], pl.DataFrame]) -> pa.Buffer:
+        sink = pa.BufferOutputStream()
+        pq.write_table(frame().to_arrow(), sink)
+        return sink.getvalue()
+
+    return {_lineage_file(name): partial(written, frame) for name, frame in frames.items()}
+
+
+def _lineage_file(name: str) -> str:
+    return f"lineage/{name}.parquet"
 
 
 def create_views(

@@ -1,0 +1,35 @@
+"""`phenolake maintain`: tidy the tables, with one line for each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import typer
+
+from phenolake.lake import Lake
+from phenolake.lake.maintenance import Upkeep, maintain
+from phenolake.settings import Settings
+
+
+def maintain_lake(keep_days: float | None, *, dry_run: bool) -> int:
+    """Maintain every table and print what was done."""
+    settings = Settings()
+    days = settings.retention_days if keep_days is None else keep_days
+    lake = Lake(settings.tables_uri)
+    deleted = 0
+    for done in maintain(lake, retention=timedelta(days=days), dry_run=dry_run):
+        typer.echo(_sentence(done, dry_run=dry_run))
+        deleted += done.deleted
+    verb = "would be deleted" if dry_run else "deleted"
+    typer.echo(f"{deleted:,} files {verb}; versions of the last {days:g} days stay readable")
+    return 0
+
+
+def _sentence(done: Upkeep, *, dry_run: bool) -> str:
+    facts = [
+        f"{done.rows:,} rows in {done.files:,} files, {done.bytes / 1e6:.1f} MB",
+        f"{done.deleted:,} files {'to delete' if dry_run else 'deleted'}",
+    ]
+    facts += [f"{done.joined:,} files joined"] if done.joined else []
+    facts += ["log checkpointed"] if done.checkpointed else []
+    return f"{done.table} v{done.version}: {', '.join(facts)}"
