@@ -8,6 +8,7 @@ import typer
 
 from phenolake.lake import Lake
 from phenolake.lake.maintenance import Upkeep, maintain
+from phenolake.lake.migrations import migrate
 from phenolake.settings import Settings
 
 
@@ -16,6 +17,12 @@ def maintain_lake(keep_days: float | None, *, dry_run: bool) -> int:
     settings = Settings()
     days = settings.retention_days if keep_days is None else keep_days
     lake = Lake(settings.tables_uri)
+    if not dry_run:
+        for moved in migrate(lake):
+            typer.echo(
+                f"{moved.table}: from version {moved.from_version} of its columns to "
+                f"{moved.to_version}, {moved.rows:,} rows"
+            )
     deleted = 0
     for done in maintain(lake, retention=timedelta(days=days), dry_run=dry_run):
         typer.echo(_sentence(done, dry_run=dry_run))

@@ -97,7 +97,12 @@ def _state(changes: list[dict[str, Any]], until: int | None) -> dict[str, dict[s
     for change in changes:
         if until is not None and change["version"] > until:
             break
-        if change["operation"] != "restore":
+        if change["operation"] == "migrate":
+            # The rows are still those of their runs, in new columns.
+            newer = {"table_version": change["table_version"]}
+            state = {partition: commit | newer for partition, commit in state.items()}
+            continue
+        if change["operation"] == "write":
             state[change["partition"]] = change
             continue
         where = json.loads(change["partition"])
