@@ -7,8 +7,20 @@ from __future__ import annotations
 
 from phenolake.modeling.champion import Promotion
 from phenolake.modeling.crops import Crops, cut_crops
+from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.forest import Forest, train_forest
-from phenolake.modeling.networks import CNN_MODELS, Architecture, Recipe
+from phenolake.modeling.learning.contrastive import train_encoder
+from phenolake.modeling.networks import (
+    CNN_MODELS,
+    Architecture,
+    Backbone,
+    Layout,
+    MultipleInstance,
+    MultiScale,
+    Recipe,
+    ResNet18,
+    WideResidual,
+)
 from phenolake.modeling.prediction import LoadedModel, load_model, predict
 from phenolake.modeling.scores import ClassificationScores, classification_scores
 from phenolake.modeling.splits import (
@@ -21,34 +33,43 @@ from phenolake.modeling.splits import (
 from phenolake.modeling.tracking import RegisteredVersion, Tracker
 from phenolake.modeling.trained_network import TrainedNetwork
 from phenolake.modeling.training import train_network
-from phenolake.modeling.weights import read_model, save_model
+from phenolake.modeling.weights import read_encoder, read_model, save_model
 from phenolake.modeling.workflow import TrainingResult, train
 
 __all__ = [
     "CNN_MODELS",
     "Architecture",
+    "Backbone",
     "ClassificationScores",
     "Crops",
+    "Encoder",
     "Forest",
+    "Layout",
     "LoadedModel",
+    "MultiScale",
+    "MultipleInstance",
     "Promotion",
     "Recipe",
     "RegisteredVersion",
+    "ResNet18",
     "SplitSummary",
     "Tracker",
     "TrainedNetwork",
     "TrainingResult",
+    "WideResidual",
     "check_leakage",
     "classification_scores",
     "cut_crops",
     "load_model",
     "predict",
+    "read_encoder",
     "read_model",
     "save_model",
     "split_by",
     "split_hash",
     "summarize_split",
     "train",
+    "train_encoder",
     "train_forest",
     "train_network",
 ]

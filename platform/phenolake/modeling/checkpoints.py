@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from phenolake.errors import ModelFileError
+from phenolake.errors import DiskFullError, ModelFileError
 
 
 def training_fingerprint(settings: dict[str, Any], *arrays: np.ndarray) -> str:
@@ -29,12 +31,26 @@ class Checkpoint:
         self.path = Path(folder) / f"{fingerprint[:32]}.pt"
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the file in one step: a kill leaves the old state or the new one."""
+        """Replace the file in one step: a kill leaves the old state or the new one.
+
+        Raises
+        ------
+        DiskFullError
+            If there is no room; the old state stays.
+        """
         import torch
 
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        torch.save(state, content)
         partial = self.path.with_suffix(f".{os.getpid()}.partial")
-        torch.save(state, partial)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content.getbuffer())
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFullError(self.path) from error
+            raise
         partial.replace(self.path)
 
     def load(self, device: str = "cpu") -> dict[str, Any] | None:

@@ -6,24 +6,26 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from phenolake.errors import ConfigurationError, ModelFileError
+from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.forest import NODE_ARRAYS, Forest
 from phenolake.modeling.networks import layout_from_dict
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.trained_network import TrainedNetwork
 
 Model = Forest | TrainedNetwork
+Stored = TypeVar("Stored", Model, Encoder)
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
 _FORMAT = 1
 
 
-def save_model(model: Model, folder: Path) -> str:
+def save_model(model: Model | Encoder, folder: Path) -> str:
     """Write `model.safetensors` and `model.json`; return the SHA-256 of the weights file."""
     from safetensors.numpy import save
 
@@ -41,7 +43,7 @@ def save_model(model: Model, folder: Path) -> str:
     return digest
 
 
-def weights_sha256(model: Model) -> str:
+def weights_sha256(model: Model | Encoder) -> str:
     """Return the SHA-256 that `save_model` would give."""
     from safetensors.numpy import save
 
@@ -56,6 +58,19 @@ def read_model(folder: Path) -> Model:
     ModelFileError
         If a file is missing, damaged, changed since it was written, or of a later format.
     """
+    readers: dict[str, Callable[[Any, Any], Model]] = {
+        Forest.kind: _read_forest,
+        TrainedNetwork.kind: _read_network,
+    }
+    return _read(folder, readers)
+
+
+def read_encoder(folder: Path) -> Encoder:
+    """Return the encoder stored in a folder; raises what `read_model` does."""
+    return _read(folder, {Encoder.kind: _read_encoder})
+
+
+def _read(folder: Path, readers: dict[str, Callable[[Any, Any], Stored]]) -> Stored:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -70,10 +85,6 @@ def read_model(folder: Path) -> Model:
         if hashlib.sha256(weights).hexdigest() != description["weights_sha256"]:
             raise ModelFileError(folder / WEIGHTS_FILE, "SHA-256 is not the one in model.json")
         tensors = load(weights)
-        readers: dict[str, Callable[[Any, Any], Model]] = {
-            Forest.kind: _read_forest,
-            TrainedNetwork.kind: _read_network,
-        }
         return readers[description["kind"]](description, tensors)
     except FileNotFoundError as error:
         raise ModelFileError(error.filename, "missing; a model is two files") from error
@@ -88,8 +99,10 @@ def read_model(folder: Path) -> Model:
         raise ModelFileError(path, f"not a usable model ({error})") from error
 
 
-def _tensors(model: Model) -> dict[str, np.ndarray]:
-    novelty = {f"novelty.{name}": value for name, value in vars(model.novelty).items()}
+def _tensors(model: Model | Encoder) -> dict[str, np.ndarray]:
+    novelty = {}
+    if not isinstance(model, Encoder):
+        novelty = {f"novelty.{name}": value for name, value in vars(model.novelty).items()}
     if isinstance(model, Forest):
         own = {
             "medians": model.medians,
@@ -104,8 +117,9 @@ def _tensors(model: Model) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, order="C") for name, value in {**novelty, **own}.items()}
 
 
-def _description(model: Model) -> dict[str, Any]:
-    shared = {"classes": model.classes, "settings": model.settings}
+def _description(model: Model | Encoder) -> dict[str, Any]:
+    classes = {} if isinstance(model, Encoder) else {"classes": model.classes}
+    shared = {**classes, "settings": model.settings}
     if isinstance(model, Forest):
         return {**shared, "features": model.features}
     return {
@@ -129,26 +143,35 @@ def _read_forest(description: dict[str, Any], tensors: dict[str, np.ndarray]) ->
 
 
 def _read_network(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> TrainedNetwork:
-    prefix = "state."
-    state = {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
     model = TrainedNetwork(
-        architecture=layout_from_dict(description["architecture"]),
         classes=tuple(description["classes"]),
-        state=state,
-        mean=tensors["mean"],
-        sd=tensors["sd"],
         novelty=_novelty(tensors),
-        history=description["history"],
-        settings=description["settings"],
-        full_scale=description["full_scale"],
+        **_parts_of_network(description, tensors),
     )
     if len(model.classes) != model.architecture.classes:
         raise ValueError("classes and output layer differ")
     return model
+
+
+def _read_encoder(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Encoder:
+    return Encoder(**_parts_of_network(description, tensors))
+
+
+def _parts_of_network(
+    description: dict[str, Any], tensors: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    prefix = "state."
+    return {
+        "architecture": layout_from_dict(description["architecture"]),
+        "state": {
+            name.removeprefix(prefix): value
+            for name, value in tensors.items()
+            if name.startswith(prefix)
+        },
+        "mean": tensors["mean"],
+        "sd": tensors["sd"],
+        **{name: description[name] for name in ("history", "settings", "full_scale")},
+    }
 
 
 def _novelty(tensors: dict[str, np.ndarray]) -> NoveltyReference:

@@ -54,7 +54,7 @@ class Layout:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Read what `as_dict` gave, also after a turn through JSON."""
-        plain = {
+        plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in data.items()
             if name != "kind"
