@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dagster as dg
 
+from phenolake_assets.dose_responses import dose_responses
 from phenolake_assets.feature_dictionary import feature_dictionary
 from phenolake_assets.field_features import field_features
+from phenolake_assets.fitted_recipes import fitted_recipes
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
 from phenolake_assets.model_predictions import model_predictions
@@ -22,6 +24,8 @@ from phenolake_assets.screen_profiles import (
 from phenolake_assets.segmentation_masks import segmentation_masks
 from phenolake_assets.segmentation_scores import segmentation_scores
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_assets.table_maintenance import table_maintenance
+from phenolake_assets.well_heterogeneity import well_heterogeneity
 from phenolake_assets.well_profiles import normalized_profiles, well_profiles
 
 PLATE_ASSETS = [
@@ -34,11 +38,13 @@ PLATE_ASSETS = [
     single_cell_features,
     field_features,
     well_profiles,
+    well_heterogeneity,
     normalized_profiles,
 ]
 SCREEN_ASSETS = [
     feature_dictionary,
     feature_selection,
+    fitted_recipes,
     batch_corrected_profiles,
     consensus_profiles,
     batch_scores,
@@ -48,6 +54,7 @@ SCREEN_ASSETS = [
     phenotype_forest,
     phenotype_network,
     model_predictions,
+    dose_responses,
 ]
 
 plate_job = dg.define_asset_job(
@@ -67,4 +74,9 @@ marts_job = dg.define_asset_job(
     selection=dg.AssetSelection.groups("marts"),
     description="The SQL reports over all screens.",
 )
-JOBS = [plate_job, screen_job, marts_job]
+maintenance_job = dg.define_asset_job(
+    "maintenance_job",
+    selection=dg.AssetSelection.assets(table_maintenance),
+    description="Small files joined, logs checkpointed, files of old versions deleted.",
+)
+JOBS = [plate_job, screen_job, marts_job, maintenance_job]

@@ -97,6 +97,31 @@ class Run:
         read = self.lake.versions_read
         return {name: version for name, version in read.items() if name != table.name}
 
+    def quarantine_plate(self, key: PlateKey, stage: str, problems: Sequence[Problem]) -> None:
+        """Put what a stage refused of a plate in place of what it refused before."""
+        if not problems and not self._had_problems(key, stage):
+            return
+        rows = quarantine_rows(list(problems), key, stage, self.context.run_id)
+        self.lake.write(
+            QUARANTINE,
+            rows,
+            {**key.where, "stage": stage},
+            run_id=self.context.run_id,
+            code_version=__version__,
+        )
+        for problem in problems[:20]:
+            self.context.log.warning(problem.sentence(key.plate))
+        if len(problems) > 20:
+            self.context.log.warning(
+                f"{len(problems) - 20} more problems are in the quarantine table"
+            )
+
+    def _had_problems(self, key: PlateKey, stage: str) -> bool:
+        if not self.lake.exists(QUARANTINE.name):
+            return False
+        rows = self.lake.read(QUARANTINE.name, key.where, columns=["stage"])
+        return stage in rows["stage"]
+
     def unique_keys(self, table: Table, where: Mapping[str, str]) -> dg.AssetCheckResult:
         """Check the key of a partition just written."""
         keys = self.lake.read(table.name, where, columns=list(table.key))
@@ -138,6 +163,10 @@ class PlateRun(Run):
         """Rows of this plate."""
         return self.lake.read(table, self.where, columns=None if columns is None else list(columns))
 
+    def read_if_there(self, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Rows of this plate; none where the table does not exist, as for imported cells."""
+        return self.read(table, columns) if self.lake.exists(table) else pl.DataFrame()
+
     def land(
         self,
         table: Table,
@@ -161,29 +190,8 @@ class PlateRun(Run):
             inputs=self.inputs_of(table),
         )
         if problems is not None:
-            self._quarantine(table.name, problems)
+            self.quarantine_plate(self.key, table.name, problems)
         return commit
-
-    def _quarantine(self, stage: str, problems: list[Problem]) -> None:
-        where = {**self.where, "stage": stage}
-        if not problems and not self._had_problems(stage):
-            return
-        rows = quarantine_rows(problems, self.key, stage, self.context.run_id)
-        self.lake.write(
-            QUARANTINE, rows, where, run_id=self.context.run_id, code_version=__version__
-        )
-        for problem in problems[:20]:
-            self.context.log.warning(problem.sentence(self.key.plate))
-        if len(problems) > 20:
-            self.context.log.warning(
-                f"{len(problems) - 20} more problems are in the quarantine table"
-            )
-
-    def _had_problems(self, stage: str) -> bool:
-        if not self.lake.exists(QUARANTINE.name):
-            return False
-        rows = self.lake.read(QUARANTINE.name, self.where, columns=["stage"])
-        return stage in rows["stage"]
 
 
 @dataclass
@@ -227,3 +235,12 @@ class ScreenRun(Run):
             parameters=parameters,
             inputs=self.inputs_of(table),
         )
+
+    def quarantine(self, stage: str, problems: Mapping[str, Sequence[Problem]]) -> None:
+        """Put problems of plates in place of what the stage refused of the screen before."""
+        refused = set(problems)
+        if self.lake.exists(QUARANTINE.name):
+            rows = self.lake.read(QUARANTINE.name, self.where, columns=["Metadata_Plate", "stage"])
+            refused |= set(rows.filter(pl.col("stage") == stage)["Metadata_Plate"])
+        for plate in sorted(refused):
+            self.quarantine_plate(PlateKey(self.name, plate), stage, problems.get(plate, ()))

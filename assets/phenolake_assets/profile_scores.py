@@ -10,7 +10,6 @@ from phenolake.stages.profile_scores import (
     replicate_scores_of,
     similarity_of,
 )
-from phenolake.stages.reference import reference_of
 from phenolake.stages.screen_profiles import profiles_of, start_of
 from phenolake.tables import BATCH_SCORES, PROFILE_SIMILARITY, REPLICATE_SCORES
 from phenolake_assets.columns import table_metadata
@@ -18,6 +17,8 @@ from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, k
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.screen_profiles import batch_corrected_profiles, consensus_profiles
 from phenolake_resources import LakeResource, ScreensResource
+
+_MOST_PICTURES = 8
 
 
 @dg.asset(
@@ -78,14 +79,16 @@ def profile_similarity(
             pairs.with_columns(pl.lit(run.name).alias("Metadata_Screen")),
             parameters={"consensus_profiles": run.lake.version("consensus_profiles")},
         )
-        method = methods_of(consensus)[-1]
-        treated = profiles_of(consensus, method).filter(
-            (pl.col("Metadata_ControlType") != "negcon").fill_null(True)
-        )
         pictures = {}
-        if treated.height > 1:
-            picture = similarity_heatmap(treated, "Metadata_Perturbation", title=method)
-            pictures[f"similarity, {method}"] = dg.MetadataValue.md(as_markdown(picture, method))
+        for method in methods_of(consensus)[:_MOST_PICTURES]:
+            treated = profiles_of(consensus, method).filter(
+                (pl.col("Metadata_ControlType") != "negcon").fill_null(True)
+            )
+            if treated.height > 1:
+                picture = similarity_heatmap(treated, "Metadata_Perturbation", title=method)
+                pictures[f"similarity, {method}"] = dg.MetadataValue.md(
+                    as_markdown(picture, method)
+                )
         return run.report(commit, pictures, [run.unique_keys(PROFILE_SIMILARITY, run.where)])
 
 
@@ -106,12 +109,12 @@ def replicate_scores(
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
         config = run.screen.config
-        start = start_of(run.lake, run.where, config.recipe)
+        start = start_of(run.lake, run.where, config.recipe, config.reference)
         is_raw = start.table == "well_profiles"
         scores = replicate_scores_of(
             run.lake.read("batch_corrected_profiles", run.where),
             start.profiles,
-            reference_of(start.profiles, config.reference) if is_raw else None,
+            start.reference if is_raw else None,
         )
         commit = run.land(
             REPLICATE_SCORES,

@@ -5,24 +5,29 @@ import polars as pl
 
 from phenolake.pictures import as_markdown, profile_map
 from phenolake.profiling import input_problems
-from phenolake.stages.reference import CONTROLS, reference_of
+from phenolake.screens.config import ScreenConfig
+from phenolake.stages.fitted_recipes import corrected_by
+from phenolake.stages.reference import CONTROLS
+from phenolake.stages.screen_correction import correct_screen
 from phenolake.stages.screen_profiles import (
+    Start,
     consensus_of,
-    correct_screen,
     mechanism_accuracy,
     profiles_of,
     selection_of,
     start_of,
 )
-from phenolake.tables import BATCH_CORRECTED_PROFILES, CONSENSUS_PROFILES, FEATURE_SELECTION
+from phenolake.tables import (
+    BATCH_CORRECTED_PROFILES,
+    CONSENSUS_PROFILES,
+    FEATURE_SELECTION,
+    FITTED_RECIPES,
+)
 from phenolake_assets.columns import table_metadata
+from phenolake_assets.fitted_recipes import STARTS, fitted_recipes
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.partitions import screens as screen_partitions
-from phenolake_assets.well_profiles import normalized_profiles, well_profiles
 from phenolake_resources import LakeResource, ScreensResource
-
-#: Where recipes start; from the second where only normalized profiles were imported.
-STARTS = (well_profiles, normalized_profiles)
 
 #: Problems that make profiles wrong; the others (a feature without values or spread, treatments
 #: in one batch only) are listed, and what is unusable is dropped by name in `feature_selection`.
@@ -54,14 +59,14 @@ def feature_selection(
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
         config = run.screen.config
-        start = start_of(run.lake, run.where, config.recipe)
-        reference = reference_of(start.profiles, config.reference)
+        start = start_of(run.lake, run.where, config.recipe, config.reference)
+        reference = start.reference
         # What the rule falls back to is a problem of the input all the same.
         expected = CONTROLS.wells if reference.warning else reference.wells
-        problems = input_problems(start.profiles, expected)
-        dropped = selection_of(start.profiles, start.recipe, reference).with_columns(
-            pl.lit(run.name).alias("Metadata_Screen")
-        )
+        problems = input_problems(start.all_profiles, expected)
+        dropped = selection_of(
+            start.profiles, start.recipe, reference, config.profiles.adjustments
+        ).with_columns(pl.lit(run.name).alias("Metadata_Screen"))
         commit = run.land(
             FEATURE_SELECTION,
             dropped,
@@ -88,12 +93,15 @@ def feature_selection(
 
 
 @dg.asset(
-    deps=[dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS],
+    deps=[
+        fitted_recipes,
+        *(dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS),
+    ],
     partitions_def=screen_partitions,
     group_name="gold",
     kinds={"deltalake"},
     metadata=table_metadata(BATCH_CORRECTED_PROFILES),
-    code_version="2",
+    code_version="3",
     retry_policy=STORAGE_RETRY,
     check_specs=[key_check("batch_corrected_profiles")],
 )
@@ -104,46 +112,63 @@ def batch_corrected_profiles(
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
         config = run.screen.config
-        start = start_of(run.lake, run.where, config.recipe)
-        reference = reference_of(start.profiles, config.reference)
-        if reference.warning:
-            context.log.warning(reference.warning)
-        corrected = correct_screen(start.profiles, config.corrections, start.recipe, reference)
-        profiles = corrected.profiles.with_columns(
-            pl.lit(start.version, pl.Int64).alias("Metadata_InputVersion")
-        )
+        start = start_of(run.lake, run.where, config.recipe, config.reference)
+        if start.reference.warning:
+            context.log.warning(start.reference.warning)
+        fits = run.lake.read(FITTED_RECIPES.name, run.where)
+        fit_version = run.lake.version(FITTED_RECIPES.name)
+        profiles = corrected_by(
+            fits, start, config.corrections, config.profiles.adjustments
+        ).with_columns(pl.lit(fit_version, pl.Int64).alias("Metadata_FitVersion"))
         commit = run.land(
             BATCH_CORRECTED_PROFILES,
             profiles,
             parameters={
                 "recipe": start.recipe.name,
                 "corrections": config.corrections,
-                "reference": reference.name,
+                "adjustments": config.profiles.adjustments,
+                "reference": start.reference.name,
                 start.table: start.version,
+                FITTED_RECIPES.name: fit_version,
             },
         )
-        pictures = {
-            f"map, {method}": dg.MetadataValue.md(
-                as_markdown(
-                    profile_map(profiles_of(profiles, method), ["Metadata_Plate", "Metadata_MOA"]),
-                    f"profiles, {method}",
-                )
-            )
-            for method in config.corrections
-        }
         return run.report(
             commit,
             {
                 "plates": profiles["Metadata_Plate"].n_unique(),
+                "plates left out": ", ".join(start.left_out) or "none",
                 "recipe": start.recipe.name,
-                "reference": reference.name,
-                **({"warning": reference.warning} if reference.warning else {}),
+                "reference": start.reference.name,
+                **({"warning": start.reference.warning} if start.reference.warning else {}),
                 "features kept": sum(not name.startswith("Metadata_") for name in profiles.columns),
-                "features dropped": _counts(corrected.dropped["operation"]),
-                **pictures,
+                **_maps(profiles, start, config),
             },
             [run.unique_keys(BATCH_CORRECTED_PROFILES, run.where)],
         )
+
+
+def _maps(
+    profiles: pl.DataFrame, start: Start, config: ScreenConfig
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """For each version the wells before and after it, by batch and by mechanism."""
+    batch = pl.coalesce("Metadata_Batch", "Metadata_Plate").alias("Metadata_Batch")
+    profiles = profiles.with_columns(batch)
+    names = profiles["Metadata_Correction"].unique(maintain_order=True).to_list()
+    if "none" in names:
+        before = profiles_of(profiles, "none")
+    else:
+        plain = correct_screen(start.profiles, ["none"], start.recipe, start.reference).profiles
+        before = plain.with_columns(batch)
+    labelled = before["Metadata_MOA"].is_not_null().any()
+    colours = ["Metadata_Batch", "Metadata_MOA" if labelled else "Metadata_Perturbation"]
+    shown = {}
+    for name in names:
+        tables = {"before": before, name: profiles_of(profiles, name)}
+        if name == "none":
+            tables = {"none": before}
+        picture = profile_map(tables, colours)
+        shown[f"map, {name}"] = dg.MetadataValue.md(as_markdown(picture, f"profiles, {name}"))
+    return shown
 
 
 @dg.asset(
@@ -159,17 +184,18 @@ def batch_corrected_profiles(
 def consensus_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
-    """One profile per perturbation and dose: the median over its wells on all plates."""
+    """One profile per perturbation and dose: the consensus of its wells on all plates."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
-        consensus = consensus_of(run.lake.read("batch_corrected_profiles", run.where))
+        method = run.screen.config.profiles.consensus
+        version = run.lake.version("batch_corrected_profiles")
+        consensus = consensus_of(
+            run.lake.read("batch_corrected_profiles", run.where), method
+        ).with_columns(pl.lit(version, pl.Int64).alias("Metadata_InputVersion"))
         commit = run.land(
             CONSENSUS_PROFILES,
             consensus,
-            parameters={
-                "method": "median",
-                "batch_corrected_profiles": run.lake.version("batch_corrected_profiles"),
-            },
+            parameters={"method": method, "batch_corrected_profiles": version},
         )
         return run.report(
             commit,

@@ -1,7 +1,5 @@
 """Gold assets of a plate: profiles of its wells, raw and normalized."""
 
-from collections.abc import Sequence
-
 import dagster as dg
 import polars as pl
 
@@ -54,20 +52,22 @@ from phenolake_resources import LakeResource, ScreensResource
 def well_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
-    """Median profile of each well, with its treatment and its number of cells."""
+    """Profile of each well (median of its cells), with its treatment and its number of cells."""
     with clear_failures():
         run = PlateRun.start(context, lake, screens)
         cells = run.lake.scan("single_cell_features", run.where)
         place = ["Metadata_Well", "Metadata_Site"]
-        masks = _read_if_there(run, "segmentation_masks", place)
-        quality = _read_if_there(run, "image_quality")
-        flagged = _read_if_there(run, "objects")
-        profiles = profile_wells(cells, run.read("plate_map"), masks, quality, flagged)
+        masks = run.read_if_there("segmentation_masks", place)
+        quality = run.read_if_there("image_quality")
+        flagged = run.read_if_there("objects")
+        settings = run.screen.config.profiles
+        profiles = profile_wells(cells, run.read("plate_map"), masks, quality, flagged, settings)
         commit = run.land(
             WELL_PROFILES,
             profiles,
             parameters={
-                "statistic": "median",
+                "statistic": settings.statistic,
+                "min_cells": settings.min_cells,
                 "single_cell_features": run.lake.version("single_cell_features"),
                 "cells_left_out_for": run.screen.config.objects.exclude,
             },
@@ -86,7 +86,7 @@ def well_profiles(
                 "cells left out": measured_cells - usable_cells,
                 "features": features.width,
                 "NaN share": round(nan_share, 5),
-                **_readout_pictures(run.screen.config, profiles, run.key, "median"),
+                **_readout_pictures(run.screen.config, profiles, run.key, settings.statistic),
             },
             [
                 run.unique_keys(WELL_PROFILES, run.where),
@@ -129,14 +129,19 @@ def normalized_profiles(
         reference = reference_of(profiles, run.screen.config.reference)
         if reference.warning:
             context.log.warning(reference.warning)
-        normalized = normalize_wells(profiles, reference)
+        adjustments = run.screen.config.profiles.adjustments
+        version = run.lake.version("well_profiles")
+        normalized = normalize_wells(profiles, reference, adjustments).with_columns(
+            pl.lit(version, pl.Int64).alias("Metadata_InputVersion")
+        )
         commit = run.land(
             NORMALIZED_PROFILES,
             normalized,
             parameters={
                 "methods": list(NORMALIZATIONS),
+                "adjustments": adjustments,
                 "reference": reference.name,
-                "well_profiles": run.lake.version("well_profiles"),
+                "well_profiles": version,
             },
         )
         robust = normalized.filter(pl.col("Metadata_Normalization") == "mad_robustize")
@@ -150,11 +155,6 @@ def normalized_profiles(
             },
             [run.unique_keys(NORMALIZED_PROFILES, run.where)],
         )
-
-
-def _read_if_there(run: PlateRun, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Rows of this plate; none where the table does not exist, as for imported cells."""
-    return run.read(table, columns) if run.lake.exists(table) else pl.DataFrame()
 
 
 def _nan_share(features: pl.DataFrame) -> float:

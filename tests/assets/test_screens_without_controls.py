@@ -12,7 +12,8 @@ from phenolake.profiling import normalize
 from phenolake.screens.discover import Screen
 from phenolake.stages.profiles import normalize_wells
 from phenolake.stages.reference import reference_of
-from phenolake.stages.screen_profiles import correct_screen, start_of
+from phenolake.stages.screen_correction import correct_screen
+from phenolake.stages.screen_profiles import start_of
 from phenolake.tables import WELL_PROFILES
 from scenario import failure_of, installation
 

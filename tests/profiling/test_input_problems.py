@@ -6,7 +6,8 @@ import pytest
 
 from phenolake import profiling
 from phenolake.errors import ConfigurationError, ControlsMissingError
-from phenolake.stages.screen_profiles import correct_screen, selection_of
+from phenolake.stages.screen_correction import correct_screen
+from phenolake.stages.screen_profiles import selection_of
 
 IS_CONTROL = pl.col("Metadata_ControlType") == "negcon"
 FEATURES = [f"Cells_Texture_F{i}" for i in range(8)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,15 +22,18 @@ _NONE = "0.75"
 
 
 def profile_map(
-    profiles: pl.DataFrame | pl.LazyFrame, colour_by: str | Sequence[str], title: str = ""
+    profiles: pl.DataFrame | pl.LazyFrame | Mapping[str, pl.DataFrame],
+    colour_by: str | Sequence[str],
+    title: str = "",
 ) -> bytes:
-    """PNG of a PCA scatter of profiles, once per column of `colour_by`, side by side.
+    """PNG of PCA scatters of profiles: a column of panels per colouring, a row per table.
 
     Parameters
     ----------
     profiles
-        A row per well or perturbation, normalized. Features with a missing value are left out of
-        the PCA (rows without any value are left out first).
+        A row per well or perturbation, normalized; or several such tables by name, such as before
+        and after a correction, each with principal components of its own. Features with a missing
+        value are left out of the PCA (rows without any value are left out first).
     colour_by
         Columns such as `Metadata_MOA` and `Metadata_Batch`. Text: the 23 most common values have
         a colour and a marker of their own; null and the rest are grey. Numbers: a colour scale.
@@ -42,19 +45,22 @@ def profile_map(
     ConfigurationError
         If fewer than two rows have values, or no feature is complete.
     """
-    frame = profiles.lazy().collect()
-    names = key_columns(frame, colour_by)
-    frame, points, share = _principal_components(frame)
-    figure = new_figure(4.6 * len(names), 3.6)
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
-        if frame.schema[name].is_numeric():
-            _numbers(axes, points, frame[name], figure)
-        else:
-            _classes(axes, points, frame[name].cast(pl.String))
-        axes.set_title(name.removeprefix("Metadata_"), fontsize=9)
-        axes.set_xlabel(f"PC1 ({share[0]:.0%} of variance)", fontsize=7)
-        axes.set_ylabel(f"PC2 ({share[1]:.0%})", fontsize=7)
-        axes.tick_params(labelsize=6)
+    tables = profiles if isinstance(profiles, Mapping) else {"": profiles.lazy().collect()}
+    names = key_columns(next(iter(tables.values())), colour_by)
+    figure = new_figure(4.6 * len(names), 3.6 * len(tables))
+    panels = figure.subplots(len(tables), len(names), squeeze=False)
+    for (table, frame), row in zip(tables.items(), panels, strict=True):
+        shown, points, share = _principal_components(frame)
+        for name, axes in zip(names, row, strict=True):
+            if shown.schema[name].is_numeric():
+                _numbers(axes, points, shown[name], figure)
+            else:
+                _classes(axes, points, shown[name].cast(pl.String))
+            words = name.removeprefix("Metadata_")
+            axes.set_title(f"{table}, by {words}" if table else words, fontsize=9)
+            axes.set_xlabel(f"PC1 ({share[0]:.0%} of variance)", fontsize=7)
+            axes.set_ylabel(f"PC2 ({share[1]:.0%})", fontsize=7)
+            axes.tick_params(labelsize=6)
     if title:
         figure.suptitle(title, fontsize=10)
     return to_png(figure)

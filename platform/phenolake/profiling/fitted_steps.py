@@ -78,7 +78,7 @@ class OnGroups:
     """A step that looks at each plate by itself, or at each value: there is nothing to keep."""
 
     step: Step
-    kind = "on_groups"
+    kind: ClassVar[str] = "on_groups"
 
     def transform(self, frame: pl.DataFrame, context: Context) -> pl.DataFrame:
         """Run the step on these wells: new plates are measured by their own controls."""
@@ -106,7 +106,7 @@ class Affine:
     features: tuple[str, ...]
     centre: np.ndarray
     scale: np.ndarray
-    kind = "affine"
+    kind: ClassVar[str] = "affine"
 
     def transform(self, frame: pl.DataFrame, context: Context) -> pl.DataFrame:
         """(x - centre) scale, feature by feature; NaN where that is not finite."""
@@ -127,7 +127,7 @@ class Kept:
     """The features that a selection kept."""
 
     features: tuple[str, ...]
-    kind = "kept"
+    kind: ClassVar[str] = "kept"
 
     def transform(self, frame: pl.DataFrame, context: Context) -> pl.DataFrame:
         """Only those features, in that order."""
@@ -146,7 +146,7 @@ class Projection:
     outputs: tuple[str, ...]
     centre: np.ndarray
     weights: np.ndarray
-    kind = "projection"
+    kind: ClassVar[str] = "projection"
 
     def transform(self, frame: pl.DataFrame, context: Context) -> pl.DataFrame:
         """Metadata, then the components."""
@@ -165,7 +165,7 @@ class Corrected:
     """A batch correction; batches it does not know get a map of their own, known ones keep theirs."""
 
     correction: Any
-    kind = "corrected"
+    kind: ClassVar[str] = "corrected"
 
     def transform(self, frame: pl.DataFrame, context: Context) -> pl.DataFrame:
         """Corrected profiles; a well with a gap in a feature of the fit becomes all NaN.

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from phenolake.errors import ScreenConfigError, UnknownNameError
 from phenolake.identity import checked_name
 from phenolake.images.quality_flags import QualityLimits
+from phenolake.profiling.profile_settings import ProfileSettings
 from phenolake.screens.presets import PRESETS, Preset
 from phenolake.segmentation.classical_settings import ClassicalSettings
 from phenolake.segmentation.object_flags import ObjectLimits
@@ -117,7 +118,9 @@ class ScreenConfig(_Section):
         description="limits of image quality, and which bad sites are left out of profiles",
     )
     segmentation: str | None = Field(
-        None, description="auto, classical, or cellpose:<name or path>"
+        None,
+        description="auto, compact, compact_mirrored (four times slower, a little better), classical, "
+        "or cellpose:<name or path>",
     )
     classical: ClassicalSettings = Field(
         default_factory=ClassicalSettings,
@@ -145,6 +148,10 @@ class ScreenConfig(_Section):
     readouts: list[str] = Field(
         default_factory=list, description="profile columns that plate_quality and hits judge"
     )
+    dose_responses: list[str] = Field(
+        default_factory=list,
+        description="profile columns that curves are fitted to, besides the readouts; all: every one",
+    )
     reference: Literal["auto", "controls", "all"] = Field(
         "auto",
         description="wells that profiles are compared with: negative controls, all wells, or auto: "
@@ -157,6 +164,10 @@ class ScreenConfig(_Section):
         default_factory=lambda: ["none", "sphering"],
         description="batch corrections kept side by side: none, mean_centring, sphering, tvn, coral, "
         "combat, harmony_scrna",
+    )
+    profiles: ProfileSettings = Field(
+        default_factory=ProfileSettings,
+        description="how cells become profiles: statistic, fewest cells, adjustments, consensus, refit",
     )
     labels: Literal["moa", "perturbation"] = Field(
         "moa", description="what the models learn to tell apart, from the plate map"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from phenolake.images.quality_flags import unusable_sites
-from phenolake.profiling import aggregate, normalize
+from phenolake.profiling import Recipe, aggregate, apply_recipe, heterogeneity
+from phenolake.profiling.profile_settings import ProfileSettings
 from phenolake.segmentation.object_flags import excluded_cells
 from phenolake.stages.reference import CONTROLS, Reference
 
@@ -19,19 +22,24 @@ def profile_wells(
     masks: pl.DataFrame,
     quality: pl.DataFrame | None = None,
     objects: pl.DataFrame | None = None,
+    settings: ProfileSettings | None = None,
 ) -> pl.DataFrame:
-    """Median profile of each well that has cells, with its treatment; float64 features.
+    """Profile of each well that has cells (their median), with its treatment; float64 features.
 
     `masks` needs the columns Metadata_Well and Metadata_Site; of imported cells it is empty, and
     sites are those with cells. Sites that `quality` (rows of image_quality) calls unusable are left
     out, and so are cells that `objects` (rows of objects) calls unusable; these are counted in
-    Metadata_ExcludedCellCount. A well without usable cells has no row.
+    Metadata_ExcludedCellCount. A well without usable cells has no row. `settings` may choose
+    another statistic, and how few cells are too few.
     """
+    settings = settings or ProfileSettings()
     keys = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
     cells = in_usable_sites(cells, quality)
     usable = in_usable_objects(cells, objects)
     without_names = usable.select(pl.exclude("^Metadata_.*$"), *keys)
-    profiles = aggregate(without_names, by=keys, statistic="median")
+    profiles = aggregate(
+        without_names, by=keys, statistic=settings.statistic, min_cells=settings.min_cells
+    )
     if masks.is_empty():
         masks = cells.select("Metadata_Well", "Metadata_Site").unique().collect()
     sites = (
@@ -83,12 +91,30 @@ def _excluded_counts(cells: pl.LazyFrame, objects: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def normalize_wells(profiles: pl.DataFrame, reference: Reference = CONTROLS) -> pl.DataFrame:
-    """Profiles of a plate in every normalization, stacked; the reference wells are named."""
-    name = pl.lit(reference.name).alias("Metadata_Reference")
-    return pl.concat(
-        normalize(profiles.with_columns(name), method, reference=reference.wells).with_columns(
-            pl.lit(method).alias("Metadata_Normalization")
-        )
-        for method in NORMALIZATIONS
-    )
+def well_differences(
+    cells: pl.LazyFrame, quality: pl.DataFrame | None = None, objects: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """How the usable cells of each well differ: spread of each feature, covariances in brief."""
+    keys = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
+    usable = in_usable_objects(in_usable_sites(cells, quality), objects)
+    return heterogeneity(usable.select(pl.exclude("^Metadata_.*$"), *keys), by=keys)
+
+
+def normalize_wells(
+    profiles: pl.DataFrame, reference: Reference = CONTROLS, adjustments: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Profiles of a plate in every normalization, stacked; the reference wells are named.
+
+    With adjustments each normalization is there twice: as it is, and adjusted.
+    """
+    named = profiles.with_columns(pl.lit(reference.name).alias("Metadata_Reference"))
+    parts = []
+    for method in NORMALIZATIONS:
+        plain = Recipe(method, "", ({"step": "normalize", "method": method},))
+        for taken in dict.fromkeys(((), tuple(adjustments))):
+            recipe = plain.with_adjustments(taken)
+            normalized = apply_recipe(named, recipe, reference.wells)
+            parts.append(
+                normalized.with_columns(pl.lit(recipe.name).alias("Metadata_Normalization"))
+            )
+    return pl.concat(parts)

@@ -34,8 +34,8 @@ _STOPGAP = Reference(
 def reference_of(profiles: pl.DataFrame, rule: Rule = "auto") -> Reference:
     """Reference wells by the screen's rule; `auto` takes all wells only where no control is.
 
-    Where some plates have controls and others have not, the controls are meant: normalizing then
-    names the plate without one, since z-scores against different wells can't be compared.
+    Where some plates have controls and others have not, the controls are meant, and the others
+    can't take part (`plates_without`): z-scores against different wells can't be compared.
     """
     if rule == "all":
         return ALL_WELLS
@@ -43,3 +43,18 @@ def reference_of(profiles: pl.DataFrame, rule: Rule = "auto") -> Reference:
         return CONTROLS
     has_controls = profiles.select(IS_NEGATIVE_CONTROL.any()).item() is True
     return CONTROLS if has_controls else _STOPGAP
+
+
+def plates_without(profiles: pl.DataFrame, reference: Reference) -> dict[str, int]:
+    """Plates with fewer than two reference wells, and how many they have, where others have two.
+
+    Two wells are the fewest that show any spread. Where no plate has two, none is named: then the
+    screen is at fault, and normalizing says so.
+    """
+    if reference.wells is None:
+        return {}
+    counts = profiles.group_by("Metadata_Plate").agg(
+        reference.wells.fill_null(False).sum().alias("wells")
+    )
+    few = counts.filter(pl.col("wells") < 2).sort("Metadata_Plate")
+    return {} if few.height == counts.height else dict(few.iter_rows())

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from phenolake.correction import FeaturesDroppedWarning, incomplete_features
-from phenolake.errors import ConfigurationError, ControlsMissingError, TableMissingError
+from phenolake.correction import incomplete_features
+from phenolake.errors import TableMissingError
 from phenolake.evaluation.mechanism import moa_accuracy
 from phenolake.lake import Lake
 from phenolake.profiling import Recipe, consensus, feature_columns, follow_recipe, recipe_named
 from phenolake.profiling.fitted_steps import DROPPED_SCHEMA
-from phenolake.stages.reference import CONTROLS, Reference
+from phenolake.stages.reference import CONTROLS, Reference, Rule, plates_without, reference_of
 
 _TREATMENT = (
     "Metadata_Screen",
@@ -25,24 +23,43 @@ _TREATMENT = (
     "Metadata_ControlType",
     "Metadata_MOA",
 )
-_BATCH = "Metadata_CorrectionBatch"
 
 
 @dataclass(frozen=True)
 class Start:
-    """Profiles that a screen's recipe starts from, their table and version, and the steps left."""
+    """What a screen's recipe starts from.
+
+    Attributes
+    ----------
+    profiles
+        Wells of the plates that can be normalized.
+    recipe
+        The steps left.
+    table, version
+        Where the profiles come from.
+    reference
+        Wells that they are compared with.
+    left_out
+        Plates with too few reference wells, where others have enough, and how many they have.
+    all_profiles
+        Wells of all plates.
+    """
 
     profiles: pl.DataFrame
     recipe: Recipe
     table: str
     version: int
+    reference: Reference
+    left_out: Mapping[str, int]
+    all_profiles: pl.DataFrame
 
 
-def start_of(lake: Lake, where: Mapping[str, str], recipe: str) -> Start:
+def start_of(lake: Lake, where: Mapping[str, str], recipe: str, rule: Rule = "auto") -> Start:
     """Well profiles of a screen; where only normalized ones were imported, those.
 
     Of several normalizations the one with most features is taken. Steps of the recipe that
-    normalize are left out then.
+    normalize are left out then. Plates without reference wells are left out where others have
+    them, so that one bad plate does not stop a screen.
 
     Raises
     ------
@@ -52,10 +69,16 @@ def start_of(lake: Lake, where: Mapping[str, str], recipe: str) -> Start:
     steps = recipe_named(recipe)
     for name in ("well_profiles", "normalized_profiles"):
         rows = lake.read(name, where) if lake.exists(name) else pl.DataFrame()
-        if rows.height and name == "well_profiles":
-            return Start(rows, steps, name, lake.version(name))
-        if rows.height:
-            return Start(_widest(rows), steps.without("normalize"), name, lake.version(name))
+        if rows.is_empty():
+            continue
+        version = lake.version(name)
+        reference = reference_of(rows, rule)
+        if name == "normalized_profiles":
+            rows = _widest(rows)
+            return Start(rows, steps.without("normalize"), name, version, reference, {}, rows)
+        left_out = plates_without(rows, reference)
+        usable = rows.filter(~pl.col("Metadata_Plate").is_in(list(left_out)))
+        return Start(usable, steps, name, version, reference, left_out, rows)
     raise TableMissingError("well_profiles", lake.uri)
 
 
@@ -74,90 +97,35 @@ def _widest(normalized: pl.DataFrame) -> pl.DataFrame:
     return max(parts, key=lambda part: len(feature_columns(part)))
 
 
-@dataclass(frozen=True)
-class Corrected:
-    """Profiles of every correction, stacked, and what was dropped on the way, by correction."""
-
-    profiles: pl.DataFrame
-    dropped: pl.DataFrame
-
-
-def correct_screen(
-    well_profiles: pl.DataFrame,
-    methods: Sequence[str],
-    recipe: str | Recipe = "moa_default",
-    reference: Reference = CONTROLS,
-) -> Corrected:
-    """Profiles of a screen after a recipe, once with each batch correction in its place.
-
-    Plates that the plate map puts in no batch are batches of their own.
-
-    Raises
-    ------
-    ControlsMissingError
-        If the screen, or one of its plates, has no reference well; names it.
-    """
-    wells = reference.wells
-    if wells is not None and well_profiles.filter(wells).is_empty():
-        raise ControlsMissingError("batch correction", "the screen", reference.name)
-    steps = recipe_named(recipe)
-    batch = pl.coalesce("Metadata_Batch", "Metadata_Plate").alias(_BATCH)
-    start = follow_recipe(well_profiles.with_columns(batch), steps.until_correction, wells, _BATCH)
-    if not feature_columns(start.profiles):
-        raise ConfigurationError(_nothing_left(steps.name, start.dropped))
-    offset = len(steps.until_correction.steps)
-    profiles, dropped = [], [start.dropped.with_columns(pl.lit("all").alias("correction"))]
-    for method in dict.fromkeys(methods):
-        with warnings.catch_warnings():
-            # They are listed in `dropped`.
-            warnings.simplefilter("ignore", FeaturesDroppedWarning)
-            rest = follow_recipe(start.profiles, steps.from_correction(method), wells, _BATCH)
-        profiles.append(
-            rest.profiles.with_columns(
-                pl.lit(method).alias("Metadata_Correction"),
-                pl.lit(json.dumps(steps.with_correction(method).steps)).alias("Metadata_Recipe"),
-                pl.lit(reference.name).alias("Metadata_Reference"),
-            )
-        )
-        dropped.append(
-            rest.dropped.with_columns(
-                (pl.col("step") + offset).cast(DROPPED_SCHEMA["step"]),
-                pl.lit(method).alias("correction"),
-            )
-        )
-    return Corrected(pl.concat(profiles, how="diagonal").drop(_BATCH), pl.concat(dropped))
-
-
-def _nothing_left(recipe: str, dropped: pl.DataFrame) -> str:
-    reasons = dropped["reason"].value_counts(sort=True).iter_rows()
-    counts = ", ".join(f"{count} x {reason}" for reason, count in reasons) or "there was none"
-    return (
-        f"recipe {recipe!r} leaves no feature: {counts}. Features without spread among the negative "
-        "controls (or all wells, where those are the reference) count as missing; a plate needs two control "
-        "wells with cells to show any"
-    )
-
-
 def selection_of(
     well_profiles: pl.DataFrame,
     recipe: str | Recipe = "moa_default",
     reference: Reference = CONTROLS,
+    adjustments: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Features that a recipe drops before the batch correction, or that the correction can't use."""
-    steps = recipe_named(recipe).until_correction
-    result = follow_recipe(well_profiles, steps, reference.wells)
-    gaps = incomplete_features(result.profiles)
-    number = len(steps.steps) + 1
-    unusable = pl.DataFrame(
-        [(number, name, "correct", "missing in some well", None) for name in gaps],
-        schema=DROPPED_SCHEMA,
-        orient="row",
-    )
-    return pl.concat([result.dropped, unusable]).select(
-        pl.lit(recipe_named(recipe).name).alias("recipe"),
-        pl.all().exclude("value"),
-        pl.col("value").fill_nan(None),
-    )
+    """Features that a recipe drops before the batch correction, or that the correction can't use.
+
+    With adjustments, also those of the recipe that has them.
+    """
+    parts = []
+    for taken in dict.fromkeys(((), tuple(adjustments))):
+        steps = recipe_named(recipe).with_adjustments(taken)
+        result = follow_recipe(well_profiles, steps.until_correction, reference.wells)
+        gaps = incomplete_features(result.profiles)
+        number = len(steps.until_correction.steps) + 1
+        unusable = pl.DataFrame(
+            [(number, name, "correct", "missing in some well", None) for name in gaps],
+            schema=DROPPED_SCHEMA,
+            orient="row",
+        )
+        parts.append(
+            pl.concat([result.dropped, unusable]).select(
+                pl.lit(steps.name).alias("recipe"),
+                pl.all().exclude("value"),
+                pl.col("value").fill_nan(None),
+            )
+        )
+    return pl.concat(parts)
 
 
 def profiles_of(corrected: pl.DataFrame, method: str) -> pl.DataFrame:
@@ -169,11 +137,21 @@ def profiles_of(corrected: pl.DataFrame, method: str) -> pl.DataFrame:
     return chosen.drop(foreign)
 
 
-def consensus_of(corrected: pl.DataFrame) -> pl.DataFrame:
-    """Median profile of each perturbation and dose, for each correction."""
+def consensus_of(corrected: pl.DataFrame, method: str = "median") -> pl.DataFrame:
+    """One profile of each perturbation and dose, for each correction.
+
+    `method` is `median`, `modz` or `mean`, as of `profiling.consensus`.
+    """
     by = [*_TREATMENT, "Metadata_Correction"]
-    features = [name for name in corrected.columns if not name.startswith("Metadata_")]
-    profiles = consensus(corrected.select(*by, *features), by=by, method="median")
+    features = feature_columns(corrected)
+    # Each version by itself: some have features that others lack.
+    parts = [
+        consensus(
+            profiles_of(corrected, str(name)).select(*by, pl.exclude("^Metadata_.*$")), by, method
+        )
+        for name in corrected["Metadata_Correction"].unique().sort()
+    ]
+    profiles = pl.concat(parts, how="diagonal")
     counts = corrected.group_by(by).agg(
         pl.len().cast(pl.Int64).alias("Metadata_WellCount"),
         pl.col("Metadata_CellCount").sum().cast(pl.Int64),
@@ -181,7 +159,8 @@ def consensus_of(corrected: pl.DataFrame) -> pl.DataFrame:
     profiles = profiles.drop("Metadata_WellCount", "Metadata_CellCount", strict=False)
     return (
         profiles.join(counts, on=by, how="left", nulls_equal=True)
-        .select(*by, "Metadata_WellCount", "Metadata_CellCount", *features)
+        .with_columns(pl.lit(method).alias("Metadata_Consensus"))
+        .select(*by, "Metadata_Consensus", "Metadata_WellCount", "Metadata_CellCount", *features)
         .sort(by)
     )
 

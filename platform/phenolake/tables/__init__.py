@@ -15,6 +15,8 @@ from phenolake.tables.gold import (
     NORMALIZED_PROFILES,
     WELL_PROFILES,
 )
+from phenolake.tables.gold_curves import DOSE_RESPONSES
+from phenolake.tables.gold_fits import FITTED_RECIPES, WELL_HETEROGENEITY
 from phenolake.tables.gold_scores import (
     BATCH_SCORES,
     FEATURE_SELECTION,
@@ -46,7 +48,9 @@ TABLES: dict[str, Table] = {
         FIELD_FEATURES,
         FEATURE_DICTIONARY,
         WELL_PROFILES,
+        WELL_HETEROGENEITY,
         NORMALIZED_PROFILES,
+        FITTED_RECIPES,
         BATCH_CORRECTED_PROFILES,
         CONSENSUS_PROFILES,
         FEATURE_SELECTION,
@@ -55,6 +59,7 @@ TABLES: dict[str, Table] = {
         REPLICATE_SCORES,
         SEGMENTATION_SCORES,
         MODEL_PREDICTIONS,
+        DOSE_RESPONSES,
     )
 }
 
@@ -70,8 +75,10 @@ __all__ = [
     "BATCH_CORRECTED_PROFILES",
     "BATCH_SCORES",
     "CONSENSUS_PROFILES",
+    "DOSE_RESPONSES",
     "FEATURE_DICTIONARY",
     "FEATURE_SELECTION",
+    "FITTED_RECIPES",
     "ILLUMINATION_FUNCTIONS",
     "IMAGE_QUALITY",
     "MODEL_PREDICTIONS",
@@ -86,6 +93,7 @@ __all__ = [
     "SEGMENTATION_SCORES",
     "SINGLE_CELL_FEATURES",
     "TABLES",
+    "WELL_HETEROGENEITY",
     "WELL_PROFILES",
     "Column",
     "Features",

@@ -13,11 +13,14 @@ _PROFILE_FEATURES = Features(
 )
 _WELL_COLUMNS = (keys.SCREEN, keys.BATCH, keys.PLATE, keys.WELL, *keys.TREATMENT, keys.CELL_COUNT)
 PER_SCREEN = ("Metadata_Screen",)
+_INPUT_VERSION = Column(
+    "Metadata_InputVersion", pa.int64(), "version of the profiles that this one was made of"
+)
 
 WELL_PROFILES = Table(
     "well_profiles",
     Layer.GOLD,
-    grain="one row per well: the median over its cells",
+    grain="one row per well: the median (or mean) over its cells",
     key=(*PER_PLATE, "Metadata_Well"),
     partition_by=PER_PLATE,
     columns=(
@@ -45,10 +48,12 @@ NORMALIZED_PROFILES = Table(
         Column(
             "Metadata_Normalization",
             pa.string(),
-            "standardize (mean, SD) or mad_robustize (median, MAD x 1.4826) against the reference",
+            "standardize (mean, SD) or mad_robustize (median, MAD x 1.4826) against the reference; "
+            "+well_position, +cell_density: adjusted after it",
             nullable=False,
         ),
         Column("Metadata_Reference", pa.string(), "wells that the plate was normalized against"),
+        _INPUT_VERSION,
     ),
     features=_PROFILE_FEATURES,
     free_metadata=True,
@@ -65,7 +70,7 @@ BATCH_CORRECTED_PROFILES = Table(
         Column(
             "Metadata_Correction",
             pa.string(),
-            "correction method, e.g. none or sphering",
+            "correction method, e.g. none or sphering; +well_position, +cell_density: adjusted before",
             nullable=False,
         ),
         Column("Metadata_Recipe", pa.string(), "steps from well_profiles to this profile, as JSON"),
@@ -73,9 +78,15 @@ BATCH_CORRECTED_PROFILES = Table(
             "Metadata_Reference", pa.string(), "wells that normalization and correction learn from"
         ),
         Column(
-            "Metadata_InputVersion",
+            "Metadata_InputTable",
+            pa.string(),
+            "table that was read: well_profiles, or normalized_profiles where only those were imported",
+        ),
+        _INPUT_VERSION,
+        Column(
+            "Metadata_FitVersion",
             pa.int64(),
-            "version of the profiles that were read (table and version are in the commit)",
+            "version of fitted_recipes that was applied: what normalization and correction learned",
         ),
     ),
     features=_PROFILE_FEATURES,
@@ -85,7 +96,7 @@ BATCH_CORRECTED_PROFILES = Table(
 CONSENSUS_PROFILES = Table(
     "consensus_profiles",
     Layer.GOLD,
-    grain="one row per perturbation, concentration and correction method: the median over its wells",
+    grain="one row per perturbation, concentration and correction method: the consensus of its wells",
     key=(
         *PER_SCREEN,
         "Metadata_Perturbation",
@@ -104,6 +115,10 @@ CONSENSUS_PROFILES = Table(
             "correction method, e.g. none or sphering",
             nullable=False,
         ),
+        Column(
+            "Metadata_Consensus", pa.string(), "how wells became one profile: median, modz or mean"
+        ),
+        _INPUT_VERSION,
         Column(
             "Metadata_WellCount",
             pa.int64(),
