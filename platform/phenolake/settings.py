@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     quiet_time_s: float = Field(
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
     )
+    sql_seconds: float = Field(600, gt=0, description="longest time of one SQL query")
+    sql_memory_gb: float = Field(
+        0, ge=0, description="memory of one SQL query and of its answer; 0: half of the machine's"
+    )
     retention_days: float = Field(
         7, ge=1, description="for so long every version of a table stays readable"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,17 +12,27 @@ import typer
 
 from phenolake.errors import ConfigurationError, PhenolakeError
 from phenolake.lake import Lake
+from phenolake.lake.query import QueryLimits
 from phenolake.settings import Settings
 
 
 def run_sql(query: str | None, output: str, out: Path | None, at: list[str]) -> int:
     """Answer a query from this installation's lake; returns the exit status."""
-    lake = Lake(Settings().tables_uri)
+    settings = Settings()
+    lake = Lake(settings.tables_uri)
     versions = dict(_version(text) for text in at)
+    limits = _limits(settings)
     if query is None:
-        return _prompt(lake, versions)
-    _write(lake.sql(query, versions=versions), output, out)
+        return _prompt(lake, versions, limits)
+    _write(lake.sql(query, versions, limits), output, out)
     return 0
+
+
+def _limits(settings: Settings) -> QueryLimits:
+    limits = QueryLimits(seconds=settings.sql_seconds)
+    if not settings.sql_memory_gb:
+        return limits
+    return replace(limits, memory_bytes=int(settings.sql_memory_gb * 2**30))
 
 
 def _version(text: str) -> tuple[str, int]:
@@ -79,7 +90,7 @@ def _terminal_width() -> int:
     return shutil.get_terminal_size((160, 24)).columns
 
 
-def _prompt(lake: Lake, versions: dict[str, int]) -> int:
+def _prompt(lake: Lake, versions: dict[str, int], limits: QueryLimits) -> int:
     """Read statements until `.quit`; `.tables` lists the tables."""
     import contextlib
 
@@ -98,6 +109,6 @@ def _prompt(lake: Lake, versions: dict[str, int]) -> int:
             typer.echo("\n".join(f"{layer}.{name}" for layer, name in lake.tables()))
         elif line:
             try:
-                _write(lake.sql(line, versions=versions), "table", None)
+                _write(lake.sql(line, versions, limits), "table", None)
             except PhenolakeError as error:
                 typer.secho(f"error: {error}", fg="red", err=True)

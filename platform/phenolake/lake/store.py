@@ -12,11 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.fs as arrow_fs
 
-from phenolake.errors import ConfigurationError, LakeError, QueryError, TableMissingError
+from phenolake.errors import ConfigurationError, LakeError, TableMissingError
 from phenolake.lake.commits import Commit
 from phenolake.lake.delta_writer import replace_mart, replace_partition
 from phenolake.lake.location import Location
 from phenolake.lake.log import commits
+from phenolake.lake.query import QueryLimits, answer
 from phenolake.lake.restoration import restore_partition
 from phenolake.lake.scan import lazy_frame, row_group_batches
 from phenolake.lake.snapshot import Snapshot
@@ -294,34 +295,35 @@ class Lake:
             raise TableMissingError(name, self.uri)
         return sources(snapshot for snapshot in snapshots if snapshot is not None)
 
-    def connect(self, versions: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+    def connect(
+        self, versions: Mapping[str, int] | None = None, limits: QueryLimits | None = None
+    ) -> duckdb.DuckDBPyConnection:
         """DuckDB connection with a view of every table, that can read the lake and nothing else.
 
-        Schemas are bronze, silver, gold and marts. All views stay at the versions of now, or at
-        those given. Declared tables that do not exist yet are empty views.
+        Schemas are bronze, silver, gold and marts, and `lineage` for what made their rows. All
+        views stay at the versions of now, or at those given. Declared tables that do not exist yet
+        are empty views.
         """
         from phenolake.lake.views import connect_read_only
 
-        return connect_read_only(self.sources(versions))
+        return connect_read_only(self.sources(versions), limits or QueryLimits())
 
-    def sql(self, query: str, versions: Mapping[str, int] | None = None) -> pl.DataFrame:
+    def sql(
+        self,
+        query: str,
+        versions: Mapping[str, int] | None = None,
+        limits: QueryLimits | None = None,
+    ) -> pl.DataFrame:
         """Answer of one read-only SQL statement.
 
         Raises
         ------
         QueryError
-            If the text is not one reading statement, or DuckDB refuses it.
+            If the text is not one reading statement, DuckDB refuses it, or it passes a limit.
         """
-        import duckdb
-
-        with self.connect(versions) as connection:
-            try:
-                statements = connection.extract_statements(query)
-                _check_reading(query, statements)
-                answer = connection.sql(query)
-                return answer.pl() if answer is not None else pl.DataFrame()
-            except duckdb.Error as error:
-                raise QueryError(str(error).strip()) from error
+        limits = limits or QueryLimits()
+        with self.connect(versions, limits) as connection:
+            return answer(connection, query, limits)
 
     def _layer(self, name: str) -> str:
         _checked_identifier(name)
@@ -372,20 +374,6 @@ def _kept_files(snapshot: Snapshot) -> Iterator[None]:
             f"table {snapshot.name!r}: version {snapshot.version} is older than what is kept; "
             "maintenance has deleted files of it"
         ) from error
-
-
-def _check_reading(query: str, statements: Sequence[duckdb.Statement]) -> None:
-    import duckdb
-
-    reading = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-    kinds = [statement.type for statement in statements]
-    if kinds == [duckdb.StatementType.CREATE, *kinds[1:2]] and "pivot" in query.lower():
-        # DuckDB turns a `pivot` into a temporary type and a select.
-        statements = statements[1:]
-    if len(statements) != 1:
-        raise QueryError(f"give one statement; this text has {len(statements)}")
-    if statements[0].type not in reading:
-        raise QueryError(f"the lake is read-only here; {statements[0].type.name} is not allowed")
 
 
 def _checked_identifier(name: str) -> str:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from phenolake.errors import LakeError
 from phenolake.lake.lineage import SCHEMAS, lineage_tables
+from phenolake.lake.query import QueryLimits, settings_of
 from phenolake.lake.snapshot import FileGroup, Snapshot
 from phenolake.lake.snapshot_files import SCHEME, SnapshotFiles
 from phenolake.tables import TABLES, Layer, Table
@@ -58,7 +59,7 @@ def sources(present: Iterable[Snapshot]) -> list[Source]:
     ]
 
 
-def connect_read_only(tables: Iterable[Source]) -> duckdb.DuckDBPyConnection:
+def connect_read_only(tables: Iterable[Source], limits: QueryLimits) -> duckdb.DuckDBPyConnection:
     """Open a locked connection with a view for each table.
 
     The views live in a DuckDB file opened read-only; storage is reachable only through
@@ -87,6 +88,7 @@ def connect_read_only(tables: Iterable[Source]) -> duckdb.DuckDBPyConnection:
     # The open connection keeps the deleted file; nothing is left behind when it closes.
     connection.register_filesystem(SnapshotFiles(active, _as_parquet(lineage)))
     for setting in (
+        *settings_of(limits),
         f"allowed_directories = ['{SCHEME}://']",
         "enable_external_access = false",
         "autoinstall_known_extensions = false",
