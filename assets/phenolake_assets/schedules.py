@@ -1,10 +1,10 @@
-"""Schedules: every night, screens are corrected and modelled anew, and the marts rebuilt."""
+"""Schedules: every night, screens are corrected and modelled anew, marts rebuilt, tables tidied."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from phenolake_assets.jobs import marts_job, screen_job
+from phenolake_assets.jobs import maintenance_job, marts_job, screen_job
 from phenolake_assets.partitions import SCREENS
 
 
@@ -28,4 +28,10 @@ nightly_marts = dg.ScheduleDefinition(
     cron_schedule="0 5 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-SCHEDULES = [nightly_screens, nightly_marts]
+nightly_maintenance = dg.ScheduleDefinition(
+    name="nightly_maintenance",
+    job=maintenance_job,
+    cron_schedule="0 6 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+SCHEDULES = [nightly_screens, nightly_marts, nightly_maintenance]

@@ -13,6 +13,7 @@ from phenolake_assets.schedules import SCHEDULES
 from phenolake_assets.segmentation_network import segmentation_network
 from phenolake_assets.sensors import SENSORS
 from phenolake_assets.store_inbox import fetch_job
+from phenolake_assets.table_maintenance import table_maintenance
 from phenolake_resources import resources_for
 
 
@@ -24,6 +25,7 @@ def definitions(settings: Settings) -> dg.Definitions:
             *SCREEN_ASSETS,
             quarantine,
             segmentation_network,
+            table_maintenance,
             mart_assets(manifest_file(settings.home_path / "dbt")),
         ],
         jobs=[*JOBS, fetch_job],
