@@ -123,4 +123,8 @@ INTENSITY: dict[tuple[str, str], tuple[str, str]] = {
         "mean of {c} in the nucleus over that in the cytoplasm",
         "",
     ),
+    ("Translocation", "CoreRingRatio"): (
+        "the same, of the nucleus' core and a ring of cytoplasm, both off the nucleus' outline",
+        "",
+    ),
 }

@@ -65,7 +65,7 @@ PRESETS: dict[str, Preset] = {
             roles=("DNA", "GFP"),
             nuclei_channel="DNA",
             cell_channel="GFP",
-            readouts=("Cells_Translocation_NucleiCytoplasmRatio_GFP",),
+            readouts=("Cells_Translocation_CoreRingRatio_GFP",),
             synonyms={**_DNA_WORDS, "gfp": "GFP", "fitc": "GFP", "488": "GFP"},
         ),
         Preset(
