@@ -7,7 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from phenolake.errors import ModelFileError, TrainingDataError
 from phenolake.modeling import predict, split_by, train_forest
-from phenolake.modeling.forest import uncorrelated
+from phenolake.modeling.classical.feature_matrix import uncorrelated
 
 
 @pytest.fixture(scope="module")

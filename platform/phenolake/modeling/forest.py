@@ -1,4 +1,4 @@
-"""Random forests on measured features, kept as plain arrays so that nothing is ever unpickled."""
+"""Random forests on features, kept as plain arrays so that nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from phenolake.errors import ModelFileError, TrainingDataError
-from phenolake.modeling.labels import checked_parts, encode_labels
+from phenolake.modeling.classical.feature_matrix import FeatureColumns, feature_parts
+from phenolake.modeling.classical.tree_arrays import (
+    check_trees,
+    float32_at_or_below,
+    mean_of_leaves,
+)
 from phenolake.modeling.novelty import NoveltyReference
-
-#: Arrays of a stored forest: one entry per node of all trees, in a row.
-NODE_ARRAYS = ("feature", "threshold", "left", "right", "leaf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class Forest:
     """
 
     kind: ClassVar[str] = "forest"
+    takes: ClassVar[str] = "features"
     classes: tuple[str, ...]
     features: tuple[str, ...]
     medians: np.ndarray
@@ -39,21 +41,7 @@ class Forest:
 
     def __post_init__(self) -> None:
         """Refuse arrays on which a walk would leave the tree or never end."""
-        index = np.arange(len(self.nodes["leaf"]))
-        inner = self.nodes["leaf"] < 0
-        ends = np.append(self.roots[1:], len(index))[
-            np.searchsorted(self.roots, index, "right") - 1
-        ]
-        children = np.stack([self.nodes["left"], self.nodes["right"]])[:, inner]
-        sound = (
-            (children > index[inner]).all()
-            and (children < ends[inner]).all()
-            and self.nodes["leaf"].max() < len(self.leaf_values)
-            and (self.nodes["feature"][inner] >= 0).all()
-            and (self.nodes["feature"][inner] < len(self.features)).all()
-        )
-        if not sound:
-            raise ModelFileError("forest", "its trees are damaged")
+        check_trees(self.roots, self.nodes, self.leaf_values, len(self.features))
 
     def predict_proba(self, data: pl.DataFrame) -> np.ndarray:
         """Return class probabilities, float64, shape (n, class)."""
@@ -67,20 +55,8 @@ class Forest:
         TrainingDataError
             If features the model needs are missing from the frame.
         """
-        from phenolake.modeling.forest_walk import walk_forest
-
-        values = self._values(data)
-        arrays = (self.nodes[name] for name in NODE_ARRAYS)
-        return walk_forest(values, self.roots, *arrays, self.leaf_values), values
-
-    def _values(self, data: pl.DataFrame) -> np.ndarray:
-        absent = [name for name in self.features if name not in data.columns]
-        if absent:
-            raise TrainingDataError(
-                f"{len(absent)} of {len(self.features)} features are missing: "
-                f"{', '.join(absent[:5])}"
-            )
-        return _imputed(_matrix(data, list(self.features)), self.medians)
+        values = FeatureColumns(self.features, self.medians).values(data)
+        return mean_of_leaves(values, self.roots, self.nodes, self.leaf_values), values
 
 
 def train_forest(
@@ -124,33 +100,23 @@ def train_forest(
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    encoded = encode_labels(labels)
-    if features.height != len(encoded.codes):
-        raise TrainingDataError(f"{features.height} rows, but {len(encoded.codes)} labels")
-    train, validation = checked_parts(encoded, split)
-    codes = encoded.codes[train]
-    names, medians = _usable_features(features[train])
-    values = _imputed(_matrix(features[train], names), medians)
-    if correlation_limit is not None:
-        kept = uncorrelated(values, correlation_limit)
-        names, medians, values = [names[i] for i in kept], medians[kept], values[:, kept]
+    parts = feature_parts(features, labels, split, correlation_limit)
     model = RandomForestClassifier(
         n_estimators=trees,
         random_state=seed,
         n_jobs=workers,
         class_weight="balanced" if class_balanced else None,
-    ).fit(values, codes)
-    held_out = _imputed(_matrix(features[validation], names), medians)
+    ).fit(parts.train, parts.codes)
     roots, nodes, leaf_values = _tree_arrays([tree.tree_ for tree in model.estimators_])
     return Forest(
-        classes=encoded.classes,
-        features=tuple(names),
-        medians=medians,
+        classes=parts.labels.classes,
+        features=parts.columns.names,
+        medians=parts.columns.medians,
         roots=roots,
         nodes=nodes,
         leaf_values=leaf_values,
         importances=model.feature_importances_,
-        novelty=NoveltyReference.fit(values, codes, held_out, diagonal=True),
+        novelty=NoveltyReference.fit(parts.train, parts.codes, parts.validation, diagonal=True),
         settings={
             "trees": trees,
             "seed": seed,
@@ -158,56 +124,6 @@ def train_forest(
             "class_balanced": class_balanced,
         },
     )
-
-
-def uncorrelated(values: np.ndarray, limit: float) -> np.ndarray:
-    """Return the columns to keep so that no two correlate above `limit`; the first one stays."""
-    spread = values.std(axis=0)
-    standard = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    correlated = np.abs(standard.T @ standard / len(values)) > limit
-    kept: list[int] = []
-    for column in range(values.shape[1]):
-        if not correlated[column, kept].any():
-            kept.append(column)
-    return np.array(kept, dtype=np.intp)
-
-
-def feature_columns(frame: pl.DataFrame) -> list[str]:
-    """Return the columns that aren't metadata."""
-    return [name for name in frame.columns if not name.startswith("Metadata_")]
-
-
-def _usable_features(train: pl.DataFrame) -> tuple[list[str], np.ndarray]:
-    names = feature_columns(train)
-    values = _matrix(train, names)
-    usable = np.isfinite(values).any(axis=0)
-    if not usable.any():
-        raise TrainingDataError(
-            f"none of {len(names)} feature columns has a value in the training part"
-        )
-    values = values[:, usable]
-    medians = np.nanmedian(np.where(np.isfinite(values), values, np.nan), axis=0)
-    return [name for name, keep in zip(names, usable, strict=True) if keep], medians.astype(
-        np.float32
-    )
-
-
-def _matrix(frame: pl.DataFrame, names: list[str]) -> np.ndarray:
-    wrong = [
-        name
-        for name in names
-        if not (frame[name].dtype.is_numeric() or frame[name].dtype == pl.Boolean)
-    ]
-    if wrong:
-        raise TrainingDataError(
-            f"feature columns must be numbers, not text: {', '.join(wrong[:5])}"
-        )
-    columns = [frame[name].cast(pl.Float32, strict=False).to_numpy() for name in names]
-    return np.stack(columns, axis=1) if columns else np.empty((frame.height, 0), dtype=np.float32)
-
-
-def _imputed(values: np.ndarray, medians: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, medians).astype(np.float32)
 
 
 def _tree_arrays(trees: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
@@ -224,16 +140,9 @@ def _tree_arrays(trees: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray], n
     leaf[is_leaf] = row
     nodes = {
         "feature": np.concatenate([tree.feature for tree in trees]).astype(np.int32),
-        "threshold": _float32_at_or_below(np.concatenate([tree.threshold for tree in trees])),
+        "threshold": float32_at_or_below(np.concatenate([tree.threshold for tree in trees])),
         "left": np.where(is_leaf, -1, left + offsets).astype(np.int32),
         "right": np.where(is_leaf, -1, right + offsets).astype(np.int32),
         "leaf": leaf,
     }
     return roots, nodes, leaf_values
-
-
-def _float32_at_or_below(values: np.ndarray) -> np.ndarray:
-    rounded = values.astype(np.float32)
-    return np.where(rounded > values, np.nextafter(rounded, np.float32(-np.inf)), rounded).astype(
-        np.float32
-    )

@@ -12,6 +12,8 @@ from phenolake.errors import TrainingDataError
 
 TRAIN = "train"
 VALIDATION = "validation"
+#: A part that is trained on and validated on: for the last training, after all scores are taken.
+BOTH = "both"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,9 @@ def checked_parts(labels: EncodedLabels, split: np.ndarray) -> tuple[np.ndarray,
         )
     counts = np.bincount(labels.codes, minlength=len(labels.classes))
     _refuse(labels.classes, counts < 2, "one cell only; add cells or leave the class out")
-    train, validation = np.flatnonzero(split == TRAIN), np.flatnonzero(split == VALIDATION)
+    train, validation = (
+        np.flatnonzero(np.isin(split, (part, BOTH))) for part in (TRAIN, VALIDATION)
+    )
     trained = np.bincount(labels.codes[train], minlength=len(labels.classes))
     _refuse(labels.classes, trained == 0, "no cell in the training part; split another way")
     if not len(validation):

@@ -10,10 +10,12 @@ import numpy as np
 import polars as pl
 
 from phenolake.errors import TrainingDataError
-from phenolake.modeling.forest import Forest
+from phenolake.modeling.model_parts import Model
 from phenolake.modeling.tracking import Tracker
-from phenolake.modeling.trained_network import TrainedNetwork
-from phenolake.modeling.weights import Model, read_model
+from phenolake.modeling.weights import read_model
+
+#: Label of cells above a model's novelty threshold.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +29,13 @@ class LoadedModel:
 
     @property
     def kind(self) -> str:
-        """`forest` (takes frames) or `network` (takes crops)."""
+        """Such as `forest` or `network`."""
         return self.model.kind
+
+    @property
+    def takes(self) -> str:
+        """`features`: frames of them; `crops`: arrays of images."""
+        return self.model.takes
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -70,28 +77,31 @@ def predict(
     data: np.ndarray | pl.DataFrame | pl.LazyFrame,
     model: str | Path | LoadedModel | Model,
     tracking_uri: str | None = None,
+    *,
+    unknown: bool = False,
 ) -> pl.DataFrame:
     """Return one row per cell: label, probability of each class, uncertainty and novelty.
 
     Parameters
     ----------
     data
-        For a network crops (n, channel, y, x) or (n, y, x), see `as_uint8`; for a forest a frame
-        with its features, whose `Metadata_` columns come back in front.
+        For a model of crops (n, channel, y, x) or (n, y, x), see `as_uint8`; for one of features a
+        frame with them, whose `Metadata_` columns come back in front.
     model
         A model, or what `load_model` takes.
+    unknown
+        Label cells `unknown` whose novelty is above the model's threshold.
 
     Notes
     -----
     `uncertainty` is the entropy of the probabilities in nats: 0 when sure, ln(classes) when all are
-    equal. `novelty` is the share of the training's validation cells that lie closer to a class
-    centre: near 1 means unlike anything known. For a network the distance is Mahalanobis' in the
-    last hidden layer, for a forest that of features scaled by their SD within classes.
+    equal. `novelty` is the share of known, held-out cells that are less novel, see
+    `NoveltyReference.score`: near 1 means unlike anything known.
 
     Raises
     ------
     TrainingDataError
-        If the data don't fit the model.
+        If the data don't fit the model, or `unknown` is asked of one without a threshold.
     """
     if isinstance(model, str | Path):
         model = load_model(model, tracking_uri)
@@ -99,16 +109,19 @@ def predict(
         model = model.model
     frame = data.collect() if isinstance(data, pl.LazyFrame) else data
     probabilities, embedding = evaluate(model, frame)
+    uncertainty = entropy(probabilities)
+    novelty = model.novelty.score(embedding, uncertainty)
+    labels = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
+    if unknown:
+        labels[novelty > _threshold(model)] = UNKNOWN
     columns = {
-        "label": pl.Series(
-            np.array(model.classes)[probabilities.argmax(axis=1)].tolist(), dtype=pl.String
-        ),
+        "label": pl.Series(labels.tolist(), dtype=pl.String),
         **{
             f"probability_{name}": probabilities[:, index].astype(np.float32)
             for index, name in enumerate(model.classes)
         },
-        "uncertainty": entropy(probabilities),
-        "novelty": model.novelty.score(embedding),
+        "uncertainty": uncertainty,
+        "novelty": novelty,
     }
     said = pl.DataFrame(columns)
     keys = frame.select(pl.col("^Metadata_.*$")) if isinstance(frame, pl.DataFrame) else None
@@ -122,14 +135,23 @@ def evaluate(model: Model, data: np.ndarray | pl.DataFrame) -> tuple[np.ndarray,
     Raises
     ------
     TrainingDataError
-        If a forest is given images, or a network a frame.
+        If a model of features is given images, or one of crops a frame.
     """
-    if isinstance(model, Forest) and isinstance(data, pl.DataFrame):
-        return model.evaluate(data)
-    if isinstance(model, TrainedNetwork) and isinstance(data, np.ndarray):
-        return model.evaluate(data)
-    takes = "a frame of features" if model.kind == "forest" else "an array of crops"
-    raise TrainingDataError(f"a {model.kind} takes {takes}, got {type(data).__name__}")
+    wanted: type = pl.DataFrame if model.takes == "features" else np.ndarray
+    if not isinstance(data, wanted):
+        takes = "a frame of features" if model.takes == "features" else "an array of crops"
+        raise TrainingDataError(f"a {model.kind} takes {takes}, got {type(data).__name__}")
+    said: tuple[np.ndarray, np.ndarray] = model.evaluate(data)  # type: ignore[arg-type]
+    return said
+
+
+def _threshold(model: Model) -> float:
+    threshold = getattr(model, "unknown_above", None)
+    if threshold is None:
+        raise TrainingDataError(
+            "the model has no novelty threshold; train it with folds, which sets one"
+        )
+    return float(threshold)
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

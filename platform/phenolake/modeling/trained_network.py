@@ -30,6 +30,7 @@ class TrainedNetwork:
     """
 
     kind: ClassVar[str] = "network"
+    takes: ClassVar[str] = "crops"
     architecture: Layout
     classes: tuple[str, ...]
     state: dict[str, np.ndarray]
