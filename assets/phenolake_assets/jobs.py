@@ -23,6 +23,7 @@ from phenolake_assets.screen_profiles import (
 )
 from phenolake_assets.segmentation_masks import segmentation_masks
 from phenolake_assets.segmentation_scores import segmentation_scores
+from phenolake_assets.single_cell_crops import single_cell_crops
 from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_assets.table_maintenance import table_maintenance
 from phenolake_assets.well_heterogeneity import well_heterogeneity
@@ -36,6 +37,7 @@ PLATE_ASSETS = [
     segmentation_masks,
     objects,
     single_cell_features,
+    single_cell_crops,
     field_features,
     well_profiles,
     well_heterogeneity,

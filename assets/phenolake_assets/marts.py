@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from phenolake.stages.marts import land_marts, prepare_scratch
+from phenolake.tables.dbt_sources import FOR_DBT
 from phenolake_assets.dbt_project import dbt_executable, project_folder
 from phenolake_assets.landing import STORAGE_RETRY, clear_failures
 from phenolake_resources import LakeResource, ScreensResource
@@ -20,10 +21,11 @@ from phenolake_resources import LakeResource, ScreensResource
 class _LakeTranslator(DagsterDbtTranslator):
     """Sources are the assets of the same name; models are assets of the group `marts`."""
 
+    _made_after: ClassVar = {table.name: asset for table, asset in FOR_DBT.items()}
+
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         name = str(dbt_resource_props["name"])
-        # readout_values is a view over the well profiles, made for dbt alone.
-        return dg.AssetKey("normalized_profiles" if name == "readout_values" else name)
+        return dg.AssetKey(self._made_after.get(name, name))
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return "marts"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from phenolake.tables import TABLES
-from phenolake.tables.dbt_sources import READOUT_VALUES
+from phenolake.tables.dbt_sources import FOR_DBT
 
 READOUT = "Metadata_CellCount"
 
@@ -42,7 +43,7 @@ P2_WELLS = [
 ]
 
 
-DECLARED = {**TABLES, READOUT_VALUES.name: READOUT_VALUES}
+DECLARED = {**TABLES, **{table.name: table for table in FOR_DBT}}
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,14 @@ def two_plates() -> dict[str, pa.Table]:
 
 
 @pytest.fixture(scope="module")
-def two_plates_and_more(random_wells: pa.Table) -> dict[str, pa.Table]:
-    """The same, and a second screen of random wells in `readout_values`."""
+def two_plates_and_more(
+    random_wells: pa.Table, screen_with_controls: pa.Table, screen_with_doses: pa.Table
+) -> dict[str, pa.Table]:
+    """The same, and further screens in `readout_values`."""
     contents = tables()
-    contents["readout_values"] = pa.concat_tables([contents["readout_values"], random_wells])
+    contents["readout_values"] = pa.concat_tables(
+        [contents["readout_values"], random_wells, screen_with_controls, screen_with_doses]
+    )
     return contents
 
 
@@ -140,6 +145,20 @@ def tables() -> dict[str, pa.Table]:
         "image_quality": quality,
         "segmentation_masks": masks,
         "readout_values": readouts,
+        "model_predictions": [
+            _cell(1, "dead", "dead"),
+            _cell(2, "round", "round"),
+            _cell(3, "round", "round"),
+            _cell(4, "round", "dead", split="train"),
+            _cell(1, "dead", "round", well="A02"),
+            _cell(2, "round", None, well="A02", novelty=1.0),
+        ],
+        "dose_responses": [_curve("flat", no_activity=True), _curve("steep", no_activity=False)],
+        "table_commits": [
+            _commit("well_profiles", 0, {}),
+            _commit("normalized_profiles", 0, {"well_profiles": 0, "statistic": "median"}),
+            _commit("well_profiles", 1, {}),
+        ],
         "quarantine": [_refused("P1", 1), _refused("P1", 2), _refused("P3", 1)],
     }
     return {
@@ -183,3 +202,35 @@ def _refused(plate: str, number: int) -> dict[str, object]:
         "problem": "unreadable_image",
         "found_at": datetime(2026, 1, 1, tzinfo=UTC),
     }
+
+
+def _cell(
+    number: int,
+    label: str,
+    truth: str | None,
+    well: str = "A01",
+    split: str = "validation",
+    novelty: float = 0.5,
+) -> dict[str, object]:
+    return {
+        "Metadata_Screen": "S", "Metadata_Plate": "P1", "Metadata_Well": well, "Metadata_Site": 1,
+        "Metadata_ObjectNumber": number, "model_name": "m", "model_version": "1",
+        "mlflow_run_id": "r", "label": label, "true_label": truth, "probability": 0.9,
+        "entropy": 0.1, "split": split, "novelty": novelty,
+    }  # fmt: skip
+
+
+def _curve(response: str, no_activity: bool) -> dict[str, object]:
+    numbers = {"zero": 10.0, "full": 30.0, "ec50": 2.0, "hill": 1.0, "activity_p": 0.5}
+    flags = {"no_activity": no_activity, "outside_tested_range": False, "poor_fit": False}
+    return {
+        "Metadata_Screen": "S", "Metadata_Perturbation": "drug", "response": response, "wells": 6,
+        "control_wells": 2, "doses": 3, "flag": "no_activity" if no_activity else "ok",
+    } | numbers | flags  # fmt: skip
+
+
+def _commit(table: str, version: int, parameters: dict[str, object]) -> dict[str, object]:
+    return {
+        "layer": "gold", "table_name": table, "version": version, "Metadata_Screen": "S",
+        "Metadata_Plate": "P1", "parameters": json.dumps(parameters),
+    }  # fmt: skip

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 from scipy.stats import false_discovery_control, norm
+from scipy.stats import t as student_t
 
+from phenolake.evaluation import v_factor
 from phenolake.tables.dbt_sources import READOUT_VALUES
 
 TREATMENTS = 60
@@ -40,6 +43,57 @@ def random_wells() -> pa.Table:
 
 
 @pytest.fixture(scope="module")
+def screen_with_controls() -> pa.Table:
+    """Two plates with 16 controls, 60 inert and 10 active treatments, a well of each per plate."""
+    rng = np.random.default_rng(1)
+    names = ["DMSO"] * 16 + [f"inert {i}" for i in range(60)] + [f"active {i}" for i in range(10)]
+    return readouts(
+        [
+            {
+                "Metadata_Screen": "T",
+                "Metadata_Plate": plate,
+                "Metadata_Well": f"{chr(65 + i // 24)}{i % 24 + 1:02d}",
+                "Metadata_Perturbation": name,
+                "Metadata_ControlType": "negcon" if name == "DMSO" else "trt",
+                "value": offset + rng.normal(12 * name.startswith("active")),
+                "z_score": 12.0 * name.startswith("active"),
+            }
+            for plate, offset in (("T1", 100), ("T2", 300))
+            for i, name in enumerate(names)
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def screen_with_doses() -> pa.Table:
+    """One plate of three rows and four columns, a dose per column."""
+    rng = np.random.default_rng(2)
+    return readouts(
+        [
+            {
+                "Metadata_Screen": "D",
+                "Metadata_Plate": "D1",
+                "Metadata_Well": f"{row}{column:02d}",
+                "Metadata_Perturbation": "drug",
+                "Metadata_Concentration": float(column),
+                "Metadata_ConcentrationUnit": "uM",
+                "Metadata_ControlType": "trt",
+                "value": 10.0 * column + rng.normal(),
+            }
+            for row in "ABC"
+            for column in (1, 2, 3, 4)
+        ]
+    )
+
+
+def readouts(rows: list[dict]) -> pa.Table:
+    measured = {"readout": "Metadata_CellCount", "Metadata_CellCount": 1}
+    return pa.Table.from_pylist(
+        [row | measured for row in rows], schema=READOUT_VALUES.arrow_schema()
+    )
+
+
+@pytest.fixture(scope="module")
 def marts(dbt_build, two_plates_and_more) -> dict[str, pl.DataFrame]:
     build = dbt_build(two_plates_and_more)
     assert build.exit_status == 0, build.output
@@ -53,15 +107,20 @@ def plate_row(marts: dict[str, pl.DataFrame], plate: str, group: str) -> dict:
 
 
 def hit_row(marts: dict[str, pl.DataFrame], perturbation: str) -> dict:
-    return marts["hits"].filter(pl.col("Metadata_Perturbation") == perturbation).row(0, named=True)
+    rows = marts["hits"].filter(Metadata_Screen="S", Metadata_Perturbation=perturbation)
+    return rows.row(0, named=True)
 
 
 def test_marts_are_tables_of_the_schema_marts(marts):
     assert sorted(marts) == [
         "batch_comparison",
+        "dose_response",
         "hits",
         "image_quality_summary",
+        "lineage",
         "moa_matches",
+        "model_comparison",
+        "phenotype_shares",
         "plate_quality",
         "screen_summary",
         "similar_perturbations",
@@ -113,14 +172,26 @@ def test_effect_is_the_distance_from_the_controls_of_each_plate(marts):
     assert (row["median_value"], row["median_z"], row["effect"]) == (32, 6, 11.5)
     assert row["replicate_sd"] == pytest.approx(3 / math.sqrt(2))
     assert row["ssmd"] == pytest.approx(11.5 / math.sqrt(4.5 + 2))
-    assert row["p_value"] == pytest.approx(math.erfc(6), rel=1e-11, abs=0)
-    assert row["q_value"] == pytest.approx(row["p_value"] * 4 / 2, rel=1e-12, abs=0)
-    assert (row["is_hit"], row["is_control"]) == (True, False)
+    assert (row["replicate_agreement"], row["is_control"]) == (1, False)
+    assert row["well_names"] == "P1 A05, P2 A02"
+
+
+def test_p_value_has_the_variance_and_the_freedom_of_the_controls(marts):
+    row = hit_row(marts, "drug")
+    # Two controls and one well weigh 2/3, one control and one well 1/2; only P1 has a variance, 2.
+    effect, weight = (2 / 3 * 10 + 1 / 2 * 13) / (7 / 6), 7 / 6
+    assert (row["t_freedom"], row["null_model"]) == (1, "controls")
+    assert row["t_score"] == pytest.approx(effect * math.sqrt(weight / 2))
+    assert row["p_value"] == pytest.approx(2 * student_t.sf(row["t_score"], 1), rel=0.25)
+    # Of the two tests of treatments this is the smaller p.
+    assert row["q_value"] == pytest.approx(2 * row["p_value"])
+    assert not row["is_hit"], "one degree of freedom is no evidence"
 
 
 def test_controls_are_flagged_and_kept(marts):
     killer, dmso = hit_row(marts, "killer"), hit_row(marts, "DMSO")
-    assert (killer["is_control"], killer["is_hit"], killer["p_value"]) == (True, True, 0)
+    assert killer["is_control"]
+    assert killer["p_value"] < 0.05
     assert (dmso["is_control"], dmso["is_hit"], dmso["p_value"]) == (True, False, 1)
 
 
@@ -146,6 +217,79 @@ def test_p_and_q_values_equal_scipys(marts, random_wells):
     assert rows["is_hit"].to_list() == hits.to_list()
 
 
+def test_few_treatments_without_effect_are_hits(marts, screen_with_controls):
+    rows = marts["hits"].filter(Metadata_Screen="T", is_control=False)
+    expected = reference_p_values(screen_with_controls.to_pandas())
+    p = rows["p_value"].to_numpy()
+    np.testing.assert_allclose(p, expected[rows["Metadata_Perturbation"].to_list()], rtol=0.25)
+    np.testing.assert_allclose(rows["q_value"], false_discovery_control(p), rtol=1e-9)
+    active = rows["Metadata_Perturbation"].str.starts_with("active")
+    assert rows.filter(active)["is_hit"].all()
+    assert (rows.filter(~active)["q_value"] < 0.05).sum() <= 1
+
+
+def reference_p_values(wells):
+    """t test of each treatment blocked by plate, with the controls' variance."""
+    control = wells[wells["Metadata_ControlType"] == "negcon"].groupby("Metadata_Plate")["value"]
+    freedom = (control.count() - 1).sum()
+    variance = ((control.count() - 1) * control.var()).sum() / freedom
+    answers = {}
+    for name, rows in wells[wells["Metadata_ControlType"] == "trt"].groupby(
+        "Metadata_Perturbation"
+    ):
+        of_plate = rows.groupby("Metadata_Plate")["value"]
+        weight = 1 / (1 / of_plate.count() + 1 / control.count())
+        effect = (weight * (of_plate.mean() - control.mean())).sum() / weight.sum()
+        answers[name] = 2 * student_t.sf(abs(effect) * np.sqrt(weight.sum() / variance), freedom)
+    return pd.Series(answers)
+
+
+def test_v_factor_and_place_on_the_plate_are_those_of_the_engine(marts, screen_with_doses):
+    wells = screen_with_doses.to_pandas()
+    row = marts["plate_quality"].filter(Metadata_Screen="D").row(0, named=True)
+    assert row["v_factor"] == pytest.approx(
+        v_factor(wells["value"], wells["Metadata_Concentration"])
+    )
+    assert row["v_factor_perturbation"] == "drug"
+    # Rows A and C and columns 1 and 4 are the edge of three rows by four columns.
+    assert row["edge_wells"] == 10
+    inner = wells[wells["Metadata_Well"].isin(["B02", "B03"])]["value"]
+    outer = wells[~wells["Metadata_Well"].isin(["B02", "B03"])]["value"]
+    spread = 1.4826 * (wells["value"] - wells["value"].median()).abs().median()
+    assert row["edge_effect"] == pytest.approx((outer.median() - inner.median()) / spread)
+    column = wells["Metadata_Well"].str[1:].astype(int)
+    assert row["column_gradient"] == pytest.approx(np.corrcoef(wells["value"], column)[0, 1])
+
+
+def test_curve_without_activity_has_no_midpoint(marts):
+    rows = {row["response"]: row for row in marts["dose_response"].iter_rows(named=True)}
+    flat, steep = rows["flat"], rows["steep"]
+    assert (flat["ec50"], flat["span"], flat["zero"]) == (None, None, 10)
+    assert (steep["ec50"], steep["span"], steep["half_maximal_response"]) == (2, 20, 20)
+
+
+def test_shares_of_a_well_add_up_to_one(marts):
+    shares = marts["phenotype_shares"].filter(Metadata_Well="A01")
+    assert dict(shares.select("label", "share").iter_rows()) == {"dead": 0.25, "round": 0.75}
+    assert shares["Metadata_Perturbation"].unique().to_list() == ["DMSO"]
+
+
+def test_models_are_compared_on_validation_cells_alone(marts):
+    row = marts["model_comparison"].row(0, named=True)
+    assert (row["cells"], row["validation_cells"], row["classes"]) == (6, 4, 2)
+    assert row["accuracy"] == 0.75
+    assert row["balanced_accuracy"] == pytest.approx((1 + 2 / 3) / 2)
+    assert (row["worst_class"], row["novel_share"]) == ("round", pytest.approx(1 / 6))
+
+
+def test_part_older_than_its_input_is_stale(marts):
+    rows = {row["table_name"]: row for row in marts["lineage"].iter_rows(named=True)}
+    assert rows["normalized_profiles"]["is_stale"]
+    assert rows["normalized_profiles"]["newer_inputs"] == "well_profiles"
+    assert rows["normalized_profiles"]["inputs"] == "well_profiles 0"
+    assert (rows["well_profiles"]["version"], rows["well_profiles"]["is_stale"]) == (1, False)
+
+
 def test_screen_without_controls_still_has_a_summary(marts):
     row = marts["screen_summary"].filter(Metadata_Screen="R").row(0, named=True)
     assert (row["plates"], row["plates_with_controls"], row["treatments"]) == (4, 0, TREATMENTS)
@@ -157,7 +301,7 @@ def test_summary_counts_each_well_and_treatment_once(marts):
     assert (row["plates"], row["plates_with_controls"], row["wells"]) == (3, 1, 13)
     assert (row["sites"], row["sites_lost"], row["quarantined"]) == (26, 2, 3)
     assert row["cell_count"] == 27 + 20 + 12
-    assert (row["treatments"], row["hits"]) == (2, 1)
+    assert (row["treatments"], row["hits"]) == (2, 0)
 
 
 def test_doubled_readout_fails_the_build_and_is_named(dbt_build, two_plates):
@@ -170,15 +314,7 @@ def test_doubled_readout_fails_the_build_and_is_named(dbt_build, two_plates):
 def test_empty_lake_gives_empty_marts(dbt_build, two_plates):
     build = dbt_build({name: rows.slice(0, 0) for name, rows in two_plates.items()})
     assert build.exit_status == 0, build.output
-    assert {name: mart.height for name, mart in build.marts().items()} == {
-        "batch_comparison": 0,
-        "hits": 0,
-        "image_quality_summary": 0,
-        "moa_matches": 0,
-        "plate_quality": 0,
-        "screen_summary": 0,
-        "similar_perturbations": 0,
-    }
+    assert {mart.height for mart in build.marts().values()} == {0}
 
 
 def test_image_quality_counts_images_and_sites_by_flag(marts):

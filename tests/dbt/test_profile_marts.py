@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from phenolake.tables import BATCH_SCORES, PROFILE_SIMILARITY, TABLES
-from phenolake.tables.dbt_sources import READOUT_VALUES
+from phenolake.tables.dbt_sources import FOR_DBT
 
 
 def pair(perturbation, moa, rank, other, other_moa, similarity):
@@ -61,7 +61,7 @@ SCORES = [
 def marts(dbt_build):
     contents = {
         name: table.arrow_schema().empty_table()
-        for name, table in {**TABLES, READOUT_VALUES.name: READOUT_VALUES}.items()
+        for name, table in {**TABLES, **{table.name: table for table in FOR_DBT}}.items()
     } | {
         "profile_similarity": pa.Table.from_pylist(PAIRS, schema=PROFILE_SIMILARITY.arrow_schema()),
         "batch_scores": pa.Table.from_pylist(SCORES, schema=BATCH_SCORES.arrow_schema()),

@@ -81,6 +81,28 @@ def test_the_response_follows_the_dose(lake, drug):
     assert abs(spearmanr(doses["Metadata_Concentration"], doses["median_value"]).statistic) >= 0.9
 
 
+@pytest.mark.parametrize("drug", DRUGS)
+def test_half_the_response_is_reached_between_the_fourth_and_the_fifth_dose(lake, drug):
+    curve = lake.read("dose_response").filter(
+        pl.col("Metadata_Perturbation") == drug, pl.col("response") == READOUT
+    )
+    row = curve.row(0, named=True)
+    assert row["flag"] == "ok"
+    assert 4 < row["ec50_low"] < row["ec50"] < row["ec50_high"] < 5
+    assert (row["wells"], row["doses"]) == (27, 9)
+
+
+@pytest.mark.parametrize("drug", DRUGS)
+def test_active_wells_are_named(lake, drug):
+    hits = lake.sql(
+        f"select * from marts.hits where readout = '{READOUT}' and is_hit and not is_control "
+        f"and Metadata_Perturbation = '{drug}' order by Metadata_Concentration"
+    )
+    assert set(range(5, 10)) <= set(hits["Metadata_Concentration"])
+    rows = {name[-3] for names in hits["well_names"] for name in names.split(", ")}
+    assert rows <= (set("ABCD") if drug == "wortmannin" else set("EFGH"))
+
+
 def test_wells_without_drug_keep_the_protein_out_of_the_nucleus(lake):
     """The drugs stop the export from the nucleus, so that the ratio is larger with them."""
     ratio = (

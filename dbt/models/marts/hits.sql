@@ -20,11 +20,15 @@ treatments as (
         coalesce(bool_or(Metadata_ControlType <> 'trt'), false) as is_control,
         count(*) as wells,
         count(distinct Metadata_Plate) as plates,
+        string_agg(Metadata_Plate || ' ' || Metadata_Well, ', ' order by Metadata_Plate, Metadata_Well)
+            as well_names,
         median(value) as median_value,
         median(z_score) as median_z,
         avg(difference) as effect,
         stddev_samp(difference) as replicate_sd,
         avg(difference) / nullif(sqrt(var_samp(difference) + avg(negcon_sd ** 2)), 0) as ssmd,
+        greatest(count_if(difference > 0), count_if(difference < 0))
+            / nullif(count(difference), 0) as replicate_agreement,
         -- Stouffer: the sum of n standard normals has an SD of sqrt(n).
         sum(z_score) / sqrt(count(z_score)) as combined_z
     from wells
@@ -33,19 +37,37 @@ treatments as (
 
 tested as (
     select
-        *,
-        {{ two_sided_normal_p("combined_z") }} as p_value
+        treatments.*,
+        tests.t_score,
+        tests.freedom as t_freedom,
+        -- Without two controls of a plate nothing is known of noise but the robust z.
+        case
+            when tests.t_score is not null then 'controls'
+            when combined_z is not null then 'z scores'
+        end as null_model,
+        case
+            when tests.t_score is not null
+                then {{ two_sided_t_p("tests.t_score", "tests.freedom") }}
+            else {{ two_sided_normal_p("combined_z") }}
+        end as p_value
     from treatments
+    left join {{ ref("treatment_tests") }} as tests
+        on treatments.Metadata_Screen = tests.Metadata_Screen
+        and treatments.Metadata_Perturbation = tests.Metadata_Perturbation
+        and treatments.Metadata_Concentration is not distinct from tests.Metadata_Concentration
+        and treatments.Metadata_ConcentrationUnit is not distinct from tests.Metadata_ConcentrationUnit
+        and treatments.readout = tests.readout
 ),
 
 -- Benjamini and Hochberg: p times tests over rank, made monotonic from the largest p downwards.
+-- Controls are a family of their own: counting sure hits among the tests would let noise through.
 ranked as (
     select
         *,
         p_value * count(p_value) over family / count(p_value) over (family order by p_value)
             as p_by_rank
     from tested
-    window family as (partition by Metadata_Screen, readout)
+    window family as (partition by Metadata_Screen, readout, is_control)
 ),
 
 corrected as (
@@ -54,7 +76,8 @@ corrected as (
         case
             when p_value is not null
                 then least(1.0, min(p_by_rank) over (
-                    partition by Metadata_Screen, readout order by p_value desc nulls first
+                    partition by Metadata_Screen, readout, is_control
+                    order by p_value desc nulls first
                 ))
         end as q_value
     from ranked

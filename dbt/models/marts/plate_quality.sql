@@ -56,7 +56,13 @@ select
     1 - 3 * (poscon.poscon_sd + negcon.negcon_sd)
         / nullif(abs(poscon.poscon_mean - negcon.negcon_mean), 0) as z_prime,
     (poscon.poscon_mean - negcon.negcon_mean)
-        / nullif(sqrt(poscon.poscon_sd ** 2 + negcon.negcon_sd ** 2), 0) as ssmd
+        / nullif(sqrt(poscon.poscon_sd ** 2 + negcon.negcon_sd ** 2), 0) as ssmd,
+    dose_spread.v_factor,
+    dose_spread.v_factor_perturbation,
+    position.edge_wells,
+    position.edge_effect,
+    position.row_gradient,
+    position.column_gradient
 from {{ ref("judged_groups") }} as groups
 join {{ ref("negative_controls") }} as negcon
     using (Metadata_Screen, Metadata_Plate, control_group, readout)
@@ -66,5 +72,9 @@ left join profiled using (Metadata_Screen, Metadata_Plate, control_group, readou
 left join imaged using (Metadata_Screen, Metadata_Plate, control_group)
 left join {{ ref("group_sites") }} as group_sites
     using (Metadata_Screen, Metadata_Plate, control_group)
+left join {{ ref("dose_spread") }} as dose_spread
+    using (Metadata_Screen, Metadata_Plate, control_group, readout)
+left join {{ ref("plate_position") }} as position
+    using (Metadata_Screen, Metadata_Plate, readout)
 left join refused using (Metadata_Screen, Metadata_Plate)
 order by all

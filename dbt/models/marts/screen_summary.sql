@@ -36,6 +36,15 @@ treatments as (
     from {{ ref("hits") }}
     where not is_control
     group by all
+),
+
+curves as (
+    select
+        Metadata_Screen,
+        count(distinct Metadata_Perturbation) as compounds_with_curves,
+        count(distinct Metadata_Perturbation) filter (not no_activity) as active_compounds
+    from {{ ref("dose_response") }}
+    group by all
 )
 
 select
@@ -49,9 +58,12 @@ select
     sum(plates.cell_count)::bigint as cell_count,
     any_value(quality.median_z_prime) as median_z_prime,
     coalesce(any_value(treatments.treatments), 0) as treatments,
-    coalesce(any_value(treatments.hits), 0) as hits
+    coalesce(any_value(treatments.hits), 0) as hits,
+    coalesce(any_value(curves.compounds_with_curves), 0) as compounds_with_curves,
+    coalesce(any_value(curves.active_compounds), 0) as active_compounds
 from plates
 left join quality using (Metadata_Screen)
 left join treatments using (Metadata_Screen)
+left join curves using (Metadata_Screen)
 group by plates.Metadata_Screen
 order by plates.Metadata_Screen

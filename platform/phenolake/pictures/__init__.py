@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 # Not lazy: a later import of the module would hide the function of the same name.
+from phenolake.pictures.dose_curves import dose_curves
 from phenolake.pictures.field_maps import field_maps
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "bars",
     "confusion_matrix",
     "disagreement_picture",
+    "dose_curves",
     "field_maps",
     "histogram",
     "outlines_montage",

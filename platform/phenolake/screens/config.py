@@ -13,6 +13,7 @@ from phenolake.errors import ScreenConfigError, UnknownNameError
 from phenolake.identity import checked_name
 from phenolake.images.quality_flags import QualityLimits
 from phenolake.profiling.profile_settings import ProfileSettings
+from phenolake.screens.crop_settings import CropSettings
 from phenolake.screens.presets import PRESETS, Preset
 from phenolake.segmentation.classical_settings import ClassicalSettings
 from phenolake.segmentation.object_flags import ObjectLimits
@@ -169,6 +170,9 @@ class ScreenConfig(_Section):
         default_factory=ProfileSettings,
         description="how cells become profiles: statistic, fewest cells, adjustments, consensus, refit",
     )
+    crops: CropSettings = Field(
+        default_factory=CropSettings, description="how single-cell crops are cut"
+    )
     labels: Literal["moa", "perturbation"] = Field(
         "moa", description="what the models learn to tell apart, from the plate map"
     )
@@ -195,6 +199,7 @@ class ScreenConfig(_Section):
         for what, role in (
             ("nuclei_channel", self.nuclei_channel),
             ("cell_channel", self.cell_channel),
+            *(("crops: channels", role) for role in self.crops.channels),
         ):
             if role is not None and role not in known:
                 raise ValueError(f"{what}: {UnknownNameError('channel role', role, known)}")

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from phenolake.lake import Commit, Lake, write_catalog
 from phenolake.screens.config import ScreenConfig
-from phenolake.tables.dbt_sources import READOUT_VALUES
+from phenolake.tables import TABLES
+from phenolake.tables.dbt_sources import READOUT_VALUES, TABLE_COMMITS
 
 _KEYS = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
 
 
 def prepare_scratch(lake: Lake, screens: Iterable[ScreenConfig], path: Path) -> None:
-    """Write the lake's views and the long table of readouts to a DuckDB file for dbt."""
+    """Write the lake's views, the long table of readouts and the commits to a DuckDB file for dbt."""
     write_catalog(lake, path)
-    values = readout_values(lake, screens)
+    made = {"readout_values": readout_values(lake, screens), "table_commits": table_commits(lake)}
     with duckdb.connect(str(path)) as connection:
-        connection.register("readouts", values.to_arrow())
-        connection.execute("create or replace table gold.readout_values as select * from readouts")
+        for name, rows in made.items():
+            connection.register("rows", rows.to_arrow())
+            connection.execute(f"create or replace table gold.{name} as select * from rows")
+            connection.unregister("rows")
 
 
 def readout_values(lake: Lake, screens: Iterable[ScreenConfig]) -> pl.DataFrame:
@@ -46,6 +52,30 @@ def readout_values(lake: Lake, screens: Iterable[ScreenConfig]) -> pl.DataFrame:
             ).join(z_scores, on=_KEYS, how="left", maintain_order="left")
             parts.append(rows.select(empty.columns).cast(dict(empty.schema)))  # type: ignore[arg-type]
     return pl.concat(parts)
+
+
+def table_commits(lake: Lake) -> pl.DataFrame:
+    """Every commit of the lake's declared tables that wrote a partition, a row each."""
+    rows = []
+    for layer, name in lake.tables():
+        for commit in lake.history(name) if name in TABLES else []:
+            partition = json.loads(commit.get("phenolake_partition") or "{}")
+            if partition:
+                rows.append(
+                    {
+                        "layer": layer,
+                        "table_name": name,
+                        "version": commit["version"],
+                        "committed_at": datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+                        "Metadata_Screen": partition.get("Metadata_Screen"),
+                        "Metadata_Plate": partition.get("Metadata_Plate"),
+                        "rows": commit.get("rows"),
+                        "run_id": commit.get("phenolake_run_id"),
+                        "code_version": commit.get("phenolake_code_version"),
+                        "parameters": commit.get("phenolake_parameters"),
+                    }
+                )
+    return pl.DataFrame(pa.Table.from_pylist(rows, schema=TABLE_COMMITS.arrow_schema()))
 
 
 def land_marts(lake: Lake, scratch: Path, run_id: str) -> Iterator[Commit]:

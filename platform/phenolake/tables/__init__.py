@@ -31,6 +31,7 @@ from phenolake.tables.silver import (
     SEGMENTATION_MASKS,
     SINGLE_CELL_FEATURES,
 )
+from phenolake.tables.silver_crops import CELL_EMBEDDINGS, SINGLE_CELL_CROPS
 from phenolake.tables.silver_fields import FIELD_FEATURES
 from phenolake.tables.silver_objects import OBJECTS
 
@@ -45,6 +46,8 @@ TABLES: dict[str, Table] = {
         SEGMENTATION_MASKS,
         OBJECTS,
         SINGLE_CELL_FEATURES,
+        SINGLE_CELL_CROPS,
+        CELL_EMBEDDINGS,
         FIELD_FEATURES,
         FEATURE_DICTIONARY,
         WELL_PROFILES,
@@ -74,6 +77,7 @@ def table_named(name: str) -> Table:
 __all__ = [
     "BATCH_CORRECTED_PROFILES",
     "BATCH_SCORES",
+    "CELL_EMBEDDINGS",
     "CONSENSUS_PROFILES",
     "DOSE_RESPONSES",
     "FEATURE_DICTIONARY",
@@ -91,6 +95,7 @@ __all__ = [
     "REPLICATE_SCORES",
     "SEGMENTATION_MASKS",
     "SEGMENTATION_SCORES",
+    "SINGLE_CELL_CROPS",
     "SINGLE_CELL_FEATURES",
     "TABLES",
     "WELL_HETEROGENEITY",

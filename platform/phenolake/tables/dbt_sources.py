@@ -39,6 +39,30 @@ READOUT_VALUES = Table(
     ),
 )
 
+#: What the log of each table says, as rows: who wrote which part of it, when, from what.
+TABLE_COMMITS = Table(
+    "table_commits",
+    Layer.GOLD,
+    grain="one row per table and version",
+    key=("table_name", "version"),
+    partition_by=(),
+    columns=(
+        Column("layer", pa.string(), "schema of the table", nullable=False),
+        Column("table_name", pa.string(), "name of the table", nullable=False),
+        Column("version", pa.int64(), "version of the Delta table", nullable=False),
+        Column("committed_at", pa.timestamp("ms", tz="UTC"), "when it was written"),
+        Column("Metadata_Screen", pa.string(), "screen that was written"),
+        Column("Metadata_Plate", pa.string(), "plate that was written; null: the whole screen"),
+        Column("rows", pa.int64(), "rows written"),
+        Column("run_id", pa.string(), "Dagster run"),
+        Column("code_version", pa.string(), "version of Phenolake"),
+        Column("parameters", pa.string(), "parameters and versions of the inputs, as JSON"),
+    ),
+)
+
+#: Tables made for dbt alone, and the asset each is made from; of the log it is no single one.
+FOR_DBT = {READOUT_VALUES: "normalized_profiles", TABLE_COMMITS: "table_commits"}
+
 _HEADER = """\
 # Written by `python -m phenolake.tables.dbt_sources`; change the table declarations instead.
 """
@@ -46,7 +70,7 @@ _HEADER = """\
 
 def sources_yaml() -> str:
     """Text of `sources.yml`: one dbt source per layer, each table with its columns and meaning."""
-    tables = (*TABLES.values(), READOUT_VALUES)
+    tables = (*TABLES.values(), *FOR_DBT)
     sources = [
         {
             "name": layer.value,
@@ -69,7 +93,7 @@ def _table(table: Table) -> dict[str, object]:
     return {
         "name": table.name,
         "description": table.grain,
-        **({"data_tests": [key_test]} if table is READOUT_VALUES else {}),
+        **({"data_tests": [key_test]} if table in FOR_DBT else {}),
         "columns": [
             {"name": column.name, "description": _meaning(column), "data_type": str(dtype).lower()}
             for column, dtype in zip(table.columns, dtypes, strict=True)
