@@ -99,3 +99,25 @@ def test_corrections_are_compared_in_one_table():
     row = table.filter(correction="ideal", score="nscb").row(0, named=True)
     assert row["low"] <= row["value"] <= row["high"]
     assert table["score"].n_unique() == 12
+
+
+def test_every_score_has_an_interval_over_compounds():
+    rng = np.random.default_rng(5)
+    kind, batch = np.repeat(np.arange(6), 20), np.tile([0, 1], 60)
+    values = 3 * rng.normal(size=(6, 8))[kind] + rng.normal(size=(120, 8))
+    frame = frame_of(
+        values, Batch=batch, Plate=batch, MOA=(kind // 2).astype(str),
+        Perturbation=[f"c{k}" for k in kind],
+    )  # fmt: skip
+    table = evaluation.compare_corrections({"none": frame})
+    assert table.select("low", "high").null_count().row(0) == (0, 0)
+    assert table.select((pl.col("low") <= pl.col("value")).all()).item()
+    assert table.select((pl.col("value") <= pl.col("high")).all()).item()
+    drop = table.filter(score="drop").row(0, named=True)
+    parts = {name: table.filter(score=name)["value"].item() for name in ("nsc", "nscb")}
+    assert drop["value"] == pytest.approx(parts["nsc"] - parts["nscb"])
+    # One compound alone tells nothing of others.
+    alone = evaluation.compare_corrections(
+        {"none": frame.with_columns(Metadata_Perturbation=pl.lit("c"))}
+    )
+    assert alone.filter(pl.col("score") != "nsc")["low"].is_null().all()

@@ -10,7 +10,7 @@ import polars as pl
 
 from phenolake.evaluation.confidence import UNKNOWN, Interval, bootstrap_interval
 from phenolake.evaluation.mechanism import SCHEMES, moa_accuracy
-from phenolake.evaluation.mixing import graph_connectivity, kbet_acceptance, local_diversity
+from phenolake.evaluation.mixing import kbet_accepted, label_connectivity, local_diversity
 from phenolake.evaluation.neighbours import nearest
 from phenolake.evaluation.retrieval import mean_average_precision
 from phenolake.evaluation.similarity import Cosine, codes
@@ -48,7 +48,8 @@ class BatchScores:
     drop
         nsc - nscb; near 0 is good.
     intervals
-        95 % confidence of `nsc`, `nscb` and `replicate_map`, by bootstrap over perturbations.
+        95 % confidence of every score, by bootstrap over perturbations; each control well is drawn
+        by itself.
     """
 
     same_batch_neighbours: float
@@ -101,42 +102,20 @@ def batch_scores(
     """
     frame = profiles.lazy().collect()
     frame = frame.drop_nulls(key_columns(frame, batch))
-    labels = codes(frame, [batch])
-    batches = np.unique(labels).size
-    count = int(np.clip(frame.height // (4 * max(batches, 1)), 10, _MOST_NEIGHBOURS))
-    rows, similarity = nearest(frame, count)
     treated = frame if reference is None else frame.filter(~reference.fill_null(False))
-    results = _mechanism(treated, perturbation, moa, batch, concentration)
-    biology = _labels_kept(treated, perturbation, moa, concentration, count)
-    precision = _replicates(treated, perturbation, concentration, plate)
-    mixing = dict.fromkeys(
-        ("same_batch_neighbours", "same_batch_by_chance", "batch_silhouette", "batch_kbet", "batch_lisi"),
-        float("nan"),
-    )  # fmt: skip
-    if batches > 1 and frame.height > 2:
-        sizes = np.bincount(labels)[labels]
-        zero_based = np.unique(labels, return_inverse=True)[1]
-        mixing = {
-            "same_batch_neighbours": float(np.mean(labels[rows[:, 0]] == labels)),
-            "same_batch_by_chance": float(np.mean((sizes - 1) / (frame.height - 1))),
-            "batch_silhouette": _silhouette(frame, labels),
-            "batch_kbet": kbet_acceptance(rows, zero_based),
-            "batch_lisi": float(np.mean(local_diversity(1 - similarity, rows, labels))),
-        }
-    nsc, nscb = (accuracy for accuracy, _ in results)
-    return BatchScores(
-        **mixing,
-        **biology,
-        nsc=nsc,
-        nscb=nscb,
-        drop=nsc - nscb,
-        replicate_map=precision[0],
-        intervals={
-            "nsc": results[0][1],
-            "nscb": results[1][1],
-            "replicate_map": precision[1],
-        },
+    count = int(
+        np.clip(frame.height // (4 * max(frame[batch].n_unique(), 1)), 10, _MOST_NEIGHBOURS)
     )
+    scored = {
+        **_mixing(frame, batch, _units(frame, perturbation, reference), count),
+        **_labels_kept(treated, perturbation, moa, concentration, count),
+        **_replicates(treated, perturbation, concentration, plate),
+        **_mechanism(treated, perturbation, moa, batch, concentration),
+    }
+    values = {name: _mean(each) for name, (each, _) in scored.items()}
+    intervals = {name: bootstrap_interval(each, units) for name, (each, units) in scored.items()}
+    unknown = dict.fromkeys(SCORES, float("nan"))
+    return BatchScores(**{**unknown, **values}, intervals=intervals)
 
 
 def compare_corrections(
@@ -165,84 +144,127 @@ def compare_corrections(
     )
 
 
+#: A number for each thing that was scored, NaN where it could not be, and the unit it belongs to.
+_Scored = tuple[np.ndarray, pl.Series]
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _units(frame: pl.DataFrame, perturbation: str, reference: pl.Expr | None) -> pl.Series:
+    """What the bootstrap draws: perturbations, and each control well by itself."""
+    well = pl.format("well {}", pl.int_range(pl.len()))
+    if perturbation not in frame.columns:
+        return frame.select(well).to_series()
+    name = pl.format("of {}", pl.col(perturbation))
+    if reference is not None:
+        name = pl.when(~reference.fill_null(False)).then(name)
+    return frame.select(pl.coalesce(name, well)).to_series()
+
+
+def _mixing(frame: pl.DataFrame, batch: str, units: pl.Series, count: int) -> dict[str, _Scored]:
+    """Scores of batches among the neighbours of all wells."""
+    labels = np.unique(codes(frame, [batch]), return_inverse=True)[1]
+    if labels.max(initial=0) < 1 or frame.height < 3:
+        return {}
+    rows, similarity = nearest(frame, count)
+    sizes = np.bincount(labels)[labels]
+    scores = {
+        "same_batch_neighbours": (labels[rows[:, 0]] == labels).astype(np.float64),
+        "same_batch_by_chance": (sizes - 1) / (frame.height - 1),
+        "batch_silhouette": _silhouettes(frame, labels),
+        "batch_kbet": kbet_accepted(rows, labels),
+        "batch_lisi": local_diversity(1 - similarity, rows, labels),
+    }
+    return {name: (values, units) for name, values in scores.items()}
+
+
 def _labels_kept(
     treated: pl.DataFrame, perturbation: str, moa: str, concentration: str, count: int
-) -> dict[str, float]:
+) -> dict[str, _Scored]:
     """Scores of labels among the neighbours of treated wells."""
-    scores = dict.fromkeys(("moa_silhouette", "moa_lisi", "graph_connectivity"), float("nan"))
-    if perturbation in treated.columns:
+    scores: dict[str, _Scored] = {}
+    if perturbation not in treated.columns:
+        return scores
+    named = treated.drop_nulls(perturbation)
+    if named.height > 2:
         keys = [perturbation, *([concentration] if concentration in treated.columns else [])]
-        named = treated.drop_nulls(perturbation)
-        if named.height > 2:
-            rows, _ = nearest(named, min(count, 15))
-            scores["graph_connectivity"] = graph_connectivity(rows, codes(named, keys))
+        labels = codes(named, keys)
+        rows, _ = nearest(named, min(count, 15))
+        shares = label_connectivity(rows, labels)
+        first = pl.DataFrame({"label": labels, "unit": named[perturbation]}).unique("label")
+        units = first.filter(pl.col("label").is_in(list(shares))).sort("label")["unit"]
+        scores["graph_connectivity"] = (np.array(list(shares.values())), units)
     if moa in treated.columns:
-        named = treated.drop_nulls(moa)
+        named = named.drop_nulls(moa)
         labels = codes(named, [moa])
         if named.height > 2 and np.unique(labels).size > 1:
             rows, similarity = nearest(named, count)
-            scores["moa_lisi"] = float(np.mean(local_diversity(1 - similarity, rows, labels)))
-            scores["moa_silhouette"] = _silhouette(named, labels)
+            units = named[perturbation]
+            scores["moa_lisi"] = (local_diversity(1 - similarity, rows, labels), units)
+            scores["moa_silhouette"] = (_silhouettes(named, labels), units)
     return scores
 
 
 def _replicates(
     treated: pl.DataFrame, perturbation: str, concentration: str, plate: str
-) -> tuple[float, Interval]:
+) -> dict[str, _Scored]:
+    """Average precision of each treatment's replicates on other plates."""
     if perturbation not in treated.columns or plate not in treated.columns:
-        return float("nan"), UNKNOWN
+        return {}
     named = treated.drop_nulls(perturbation)
     keys = [perturbation, *([concentration] if concentration in named.columns else [])]
     # One text names compound and dose: replicates share both.
     words = pl.concat_str(
         [pl.col(name).cast(pl.String) for name in keys], separator=" ", ignore_nulls=True
     )
-    result = mean_average_precision(
-        named.with_columns(words.alias("Metadata_Treatment")),
+    named = named.with_columns(words.alias("Metadata_Treatment"))
+    table = mean_average_precision(
+        named,
         perturbation="Metadata_Treatment",
         plate=plate,
         negatives="others",
         positives="other_plates",
         null_size=1,
-    )
-    return result.value, result.interval
+    ).table
+    compounds = named.select("Metadata_Treatment", pl.col(perturbation).alias("unit")).unique()
+    table = table.join(compounds, on="Metadata_Treatment", how="left", maintain_order="left")
+    return {"replicate_map": (table["mean_average_precision"].to_numpy(), table["unit"])}
 
 
-def _silhouette(frame: pl.DataFrame, labels: np.ndarray) -> float:
-    from sklearn.metrics import silhouette_score
+def _silhouettes(frame: pl.DataFrame, labels: np.ndarray) -> np.ndarray:
+    """Silhouette width of every well, cosine distance; NaN for wells that were not drawn."""
+    from sklearn.metrics import silhouette_samples
 
+    widths = np.full(frame.height, np.nan)
     rows = np.arange(frame.height)
     if rows.size > _MOST_FOR_SILHOUETTE:  # distances of all pairs would not fit in memory
         rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_FOR_SILHOUETTE, replace=False))
     of = labels[rows]
     if not 1 < np.unique(of).size < rows.size:
-        return float("nan")
+        return widths
     sample = frame[rows]
     everyone = np.arange(rows.size)
     distance = np.clip(
         1 - Cosine(sample, feature_columns(sample)).between(everyone, everyone), 0, None
     )
     np.fill_diagonal(distance, 0)
-    return float(silhouette_score(distance, of, metric="precomputed"))
+    widths[rows] = silhouette_samples(distance, of, metric="precomputed")
+    return widths
 
 
 def _mechanism(
     frame: pl.DataFrame, perturbation: str, moa: str, batch: str, concentration: str
-) -> list[tuple[float, Interval]]:
-    """Accuracy and interval of NSC and NSCB, on the treatments that both can score."""
-    nothing = [(float("nan"), UNKNOWN)] * 2
+) -> dict[str, _Scored]:
+    """NSC, NSCB and their difference, on the treatments that both can score."""
     if moa not in frame.columns or perturbation not in frame.columns:
-        return nothing
+        return {}
     by = [perturbation, *([concentration] if concentration in frame.columns else []), moa, batch]
     treatments = consensus(frame.drop_nulls([perturbation, moa]), by, "mean")
     tables = [moa_accuracy(treatments, s, perturbation, moa, batch).table for s in SCHEMES]
     both = tables[0]["scored"] & tables[1]["scored"]
-    if not both.any():
-        return nothing
-    return [
-        (
-            float(kept["correct"].to_numpy().mean()),
-            bootstrap_interval(kept["correct"], kept[perturbation]),
-        )
-        for kept in (table.filter(both) for table in tables)
-    ]
+    nsc, nscb = (table.filter(both)["correct"].to_numpy().astype(np.float64) for table in tables)
+    units = tables[0].filter(both)[perturbation]
+    return {"nsc": (nsc, units), "nscb": (nscb, units), "drop": (nsc - nscb, units)}

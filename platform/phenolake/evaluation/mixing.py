@@ -7,13 +7,13 @@ import numpy as np
 _BISECTIONS = 60
 
 
-def kbet_acceptance(
+def kbet_accepted(
     neighbours: np.ndarray, batches: np.ndarray, significance: float = 0.05
-) -> float:
-    """Share of wells whose neighbours hold the batches in the proportions of the whole table.
+) -> np.ndarray:
+    """Whether each well's neighbours hold the batches in the proportions of the whole table.
 
-    Pearson's chi-squared test for each well, itself not counted; 1 - significance is perfect
-    mixing, 0 none. NaN with one batch or without neighbours.
+    Pearson's chi-squared test for each well, itself not counted; with perfect mixing a share of
+    1 - significance passes. Float64, 1 or 0, shape (well,); NaN with one batch or no neighbours.
 
     Parameters
     ----------
@@ -32,11 +32,18 @@ def kbet_acceptance(
     sizes = np.bincount(batches)
     present = np.flatnonzero(sizes)
     if present.size < 2 or not neighbours.shape[1]:
-        return float("nan")
+        return np.full(len(neighbours), np.nan)
     counts = np.stack([(batches[neighbours] == batch).sum(axis=1) for batch in present], axis=1)
     expected = sizes[present] / batches.size * neighbours.shape[1]
     statistic = ((counts - expected) ** 2 / expected).sum(axis=1)
-    return float(np.mean(chi2.sf(statistic, present.size - 1) >= significance))
+    return (chi2.sf(statistic, present.size - 1) >= significance).astype(np.float64)
+
+
+def kbet_acceptance(
+    neighbours: np.ndarray, batches: np.ndarray, significance: float = 0.05
+) -> float:
+    """Share of wells that `kbet_accepted` passes."""
+    return float(np.mean(kbet_accepted(neighbours, batches, significance)))
 
 
 def local_diversity(
@@ -74,8 +81,8 @@ def local_diversity(
     return np.asarray(1 / index)
 
 
-def graph_connectivity(neighbours: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over labels of the share of a label's wells in one connected piece of the graph.
+def label_connectivity(neighbours: np.ndarray, labels: np.ndarray) -> dict[int, float]:
+    """Share of each label's wells in one connected piece of the graph, by label.
 
     Wells are linked to their neighbours; links count both ways and only within a label. Labels of
     one well are left out. 1 is best.
@@ -93,12 +100,18 @@ def graph_connectivity(neighbours: np.ndarray, labels: np.ndarray) -> float:
     size = len(neighbours)
     graph = coo_matrix((np.ones(int(same.sum())), (rows[same], others[same])), (size, size))
     _, piece = connected_components(graph, directed=False)
-    shares = []
+    shares = {}
     for label in np.unique(labels):
         pieces = piece[labels == label]
         if pieces.size > 1:
-            shares.append(np.bincount(pieces).max() / pieces.size)
-    return float(np.mean(shares)) if shares else float("nan")
+            shares[int(label)] = float(np.bincount(pieces).max() / pieces.size)
+    return shares
+
+
+def graph_connectivity(neighbours: np.ndarray, labels: np.ndarray) -> float:
+    """Mean of `label_connectivity`; NaN where no label has two wells."""
+    shares = label_connectivity(neighbours, labels)
+    return float(np.mean(list(shares.values()))) if shares else float("nan")
 
 
 def _gaussian_weights(distances: np.ndarray, perplexity: float) -> np.ndarray:
