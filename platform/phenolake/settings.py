@@ -5,10 +5,11 @@ A newcomer meets one: PHENOLAKE_HOME, the folder that holds everything Phenolake
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +18,8 @@ from pydantic_settings import (
 )
 
 from phenolake.errors import ConfigurationError
+
+_PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*(?=@)")
 
 
 class Settings(BaseSettings):
@@ -62,12 +65,23 @@ class Settings(BaseSettings):
         "", description="address below which Cellpose weights are fetched by name; empty: never"
     )
 
+    @field_validator("lake_uri", "inbox", "mlflow_uri")
+    @classmethod
+    def _names_no_password(cls, uri: str) -> str:
+        """Addresses are shown in pages and logs; passwords must not be."""
+        if _PASSWORD.search(uri):
+            raise ValueError(
+                "a password does not belong into an address; give AWS_..., "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD"
+            )
+        return uri
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}"
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {_without_password(e['input'])!r}"
                 for e in error.errors()
             )
             raise ConfigurationError(
@@ -123,3 +137,7 @@ class Settings(BaseSettings):
     def mlflow_tracking_uri(self) -> str:
         """URI of the MLflow tracking store and registry."""
         return self.mlflow_uri or f"sqlite:///{self.home_path / 'mlflow' / 'mlflow.db'}"
+
+
+def _without_password(value: Any) -> Any:
+    return _PASSWORD.sub("...", value) if isinstance(value, str) else value

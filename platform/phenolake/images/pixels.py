@@ -234,7 +234,10 @@ def _png_header(descriptor: int, size: int) -> Header:
 def _read_png(path: Path) -> np.ndarray:
     import imagecodecs
 
-    return imagecodecs.png_decode(path.read_bytes())
+    data = path.read_bytes()
+    with path.open("rb") as file:
+        _png_header(file.fileno(), len(data))  # refuses a plane that memory could not hold
+    return imagecodecs.png_decode(data)
 
 
 def _grey(plane: np.ndarray, path: Path) -> np.ndarray:

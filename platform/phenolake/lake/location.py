@@ -24,7 +24,7 @@ class Location:
     """Root of a lake. `options` go to deltalake; what they lack comes from AWS_* variables."""
 
     uri: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
 
     @classmethod
     def parse(cls, uri: str, options: Mapping[str, str] | None = None) -> Location:
@@ -42,6 +42,10 @@ class Location:
             return cls(str(Path(os.path.abspath(folder))), dict(options or {}))  # noqa: PTH100
         if scheme != "s3" or not rest.strip("/"):
             raise LakeLocationError(uri, "give a local folder or s3://<bucket>/<prefix>")
+        if "@" in rest.partition("/")[0]:
+            raise LakeLocationError(
+                "s3://...", "credentials come from AWS_... variables, not from the URI"
+            )
         # Without a conditional put two writers on S3 could both win the same version.
         return cls(f"s3://{rest.strip('/')}", {"aws_conditional_put": "etag", **(options or {})})
 

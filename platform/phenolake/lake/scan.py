@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import polars as pl
 import pyarrow as pa
@@ -44,15 +45,28 @@ def row_group_batches(
 
     A scan of the whole Arrow dataset would read far ahead of its consumer.
     """
+    for read in row_group_readers(snapshot, where, columns):
+        yield from (batch for batch in read().to_batches() if batch.num_rows)
+
+
+def row_group_readers(
+    snapshot: Snapshot, where: Mapping[str, str] | None, columns: list[str]
+) -> list[Callable[[], pa.Table]]:
+    """A function for each row group that can match, in writing order, that reads its rows."""
     import pyarrow.compute as pc
 
     expression = pc.scalar(True)
     for name, value in (where or {}).items():
         expression &= pc.field(name) == pc.scalar(value)
     dataset = snapshot.dataset(where)
-    for fragment in dataset.get_fragments(expression):
-        for row_group in fragment.split_by_row_group(expression, schema=dataset.schema):
-            rows = row_group.to_table(
-                schema=dataset.schema, columns=columns, filter=expression, use_threads=False
-            )
-            yield from (batch for batch in rows.to_batches() if batch.num_rows)
+    return [
+        partial(
+            row_group.to_table,
+            schema=dataset.schema,
+            columns=columns,
+            filter=expression,
+            use_threads=False,
+        )
+        for fragment in dataset.get_fragments(expression)
+        for row_group in fragment.split_by_row_group(expression, schema=dataset.schema)
+    ]
