@@ -10,13 +10,11 @@ import pyarrow as pa
 from phenolake.errors import UnknownNameError
 from phenolake.identity import PlateKey
 from phenolake.modeling import LoadedModel, Tracker, load_model
+from phenolake.stages.crop_sets import stored_crops
 from phenolake.stages.predictions import forest_predictions, network_predictions
-from phenolake.stages.screen_crops import plate_crops
 from phenolake.stages.training_sets import label_wells
 from phenolake.tables import MODEL_PREDICTIONS
 from phenolake_assets.columns import table_metadata
-from phenolake_assets.illumination_functions import illumination_functions
-from phenolake_assets.image_quality import image_quality
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
 from phenolake_assets.models import (
     SPLIT_FILE,
@@ -27,24 +25,17 @@ from phenolake_assets.models import (
     phenotype_network,
 )
 from phenolake_assets.partitions import screens as screen_partitions
-from phenolake_assets.raw_images import plate_map, raw_image_catalog
-from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.raw_images import plate_map
+from phenolake_assets.single_cell_crops import single_cell_crops
 from phenolake_assets.single_cell_features import single_cell_features
-from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
+from phenolake_resources import LakeResource, MlflowResource, ScreensResource
 
 
 @dg.asset(
     deps=[
         phenotype_forest,
         phenotype_network,
-        *from_all_plates(
-            raw_image_catalog,
-            illumination_functions,
-            image_quality,
-            segmentation_masks,
-            single_cell_features,
-            plate_map,
-        ),
+        *from_all_plates(single_cell_features, single_cell_crops, plate_map),
     ],
     partitions_def=screen_partitions,
     group_name="gold",
@@ -59,7 +50,6 @@ def model_predictions(
     lake: LakeResource,
     screens: ScreensResource,
     mlflow: MlflowResource,
-    compute: ComputeResource,
 ) -> dg.MaterializeResult:
     """Class, probabilities and novelty of every cell by each champion, with its MLflow run."""
     with clear_failures():
@@ -70,9 +60,7 @@ def model_predictions(
             for name in (forest_name(run.name), network_name(run.name))
             if (model := _champion(tracker, name)) is not None
         ]
-        rows = (
-            table for model in champions for table in _predictions(run, model, tracker, compute)
-        )
+        rows = (table for model in champions for table in _predictions(run, model, tracker))
         commit = run.land(
             MODEL_PREDICTIONS,
             rows,
@@ -81,7 +69,7 @@ def model_predictions(
                 # A screen of imported profiles has neither.
                 **{
                     table: run.lake.version(table)
-                    for table in ("single_cell_features", "segmentation_masks")
+                    for table in ("single_cell_features", "single_cell_crops")
                     if run.lake.exists(table)
                 },
             },
@@ -103,9 +91,7 @@ def _champion(tracker: Tracker, name: str) -> LoadedModel | None:
         return None
 
 
-def _predictions(
-    run: ScreenRun, model: LoadedModel, tracker: Tracker, compute: ComputeResource
-) -> Iterator[pa.Table]:
+def _predictions(run: ScreenRun, model: LoadedModel, tracker: Tracker) -> Iterator[pa.Table]:
     treatments = run.lake.read("plate_map", run.where)
     wells = label_wells(treatments, run.screen.config.labels)
     parts = _parts(tracker, model)
@@ -116,7 +102,7 @@ def _predictions(
             batches = (pl.DataFrame(b) for b in run.lake.batches("single_cell_features", key.where))
             yield from forest_predictions(batches, model, wells, parts)
         else:
-            crops = plate_crops(run.lake, key, run.screen.config, compute.open())
+            crops = stored_crops(run.lake, key.where)
             yield from network_predictions(crops, model, wells, parts)
 
 

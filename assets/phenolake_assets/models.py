@@ -1,30 +1,25 @@
 """Models of a screen, trained in Dagster and kept in MLflow: a forest on features, a CNN on crops."""
 
 import dagster as dg
-import numpy as np
 import polars as pl
 from pydantic import Field
 
 from phenolake.errors import TableMissingError, TrainingDataError
-from phenolake.identity import PlateKey
 from phenolake.modeling import Tracker, TrainingResult, train
 from phenolake.pictures import as_markdown
 from phenolake.pictures.curves import confusion_matrix, training_curves
-from phenolake.stages.screen_crops import plate_crops
+from phenolake.stages.crop_sets import drawn_crops
 from phenolake.stages.training_sets import (
     CELL_KEYS,
     WELL_KEYS,
     draw_cells,
-    drawn_crops,
     features_of,
     label_wells,
 )
-from phenolake_assets.illumination_functions import illumination_functions
-from phenolake_assets.image_quality import image_quality
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
-from phenolake_assets.raw_images import plate_map, raw_image_catalog
-from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.raw_images import plate_map
+from phenolake_assets.single_cell_crops import single_cell_crops
 from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
 
@@ -54,7 +49,9 @@ class NetworkConfig(dg.Config):
 
     cells_per_class: int = Field(400, gt=1, description="cells drawn of each class")
     epochs: int = Field(8, gt=0, description="passes over the training cells")
-    architecture: str = Field("cnn2", description="cnn1, cnn2 or cnn3 of the published study")
+    architecture: str = Field(
+        "cnn2", description="cnn1, cnn2, cnn3, wide_<n>_<k>, resnet18 or timm:<name>"
+    )
     learning_rate: float = Field(
         1e-3, gt=0, description="step size of Adam; the study's 1e-4 needs 500 epochs"
     )
@@ -110,14 +107,7 @@ def phenotype_forest(
 
 
 @dg.asset(
-    deps=from_all_plates(
-        raw_image_catalog,
-        illumination_functions,
-        image_quality,
-        segmentation_masks,
-        single_cell_features,
-        plate_map,
-    ),
+    deps=from_all_plates(single_cell_crops, plate_map),
     partitions_def=screen_partitions,
     group_name="models",
     kinds={"mlflow", "pytorch"},
@@ -131,17 +121,14 @@ def phenotype_network(
     lake: LakeResource,
     screens: ScreensResource,
     mlflow: MlflowResource,
-    compute: ComputeResource,
 ) -> dg.MaterializeResult:
     """Convolutional network that tells the screen's classes apart by single-cell image crops."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
         try:
-            cells = run.lake.scan("single_cell_features", run.where)
+            cells = run.lake.scan("single_cell_crops", run.where)
             drawn = _drawn(run, cells, config.cells_per_class, config.seed)
-            if drawn.is_empty():
-                raise TrainingDataError("no cell has a label")
-            training, crops = _crops(run, drawn, compute)
+            training, crops = drawn_crops(run.lake, run.where, drawn)
             tracker = mlflow.open()
             result = train(
                 crops,
@@ -151,15 +138,7 @@ def phenotype_network(
                 name=network_name(run.name),
                 tracker=tracker,
                 experiment="phenotype_network",
-                data_versions=_versions(
-                    run,
-                    "raw_image_catalog",
-                    "illumination_functions",
-                    "image_quality",
-                    "segmentation_masks",
-                    "single_cell_features",
-                    "plate_map",
-                ),
+                data_versions=_versions(run, "single_cell_crops", "plate_map"),
                 tags={"dagster_run_id": context.run_id, "screen": run.name},
                 model=config.architecture,
                 epochs=config.epochs,
@@ -174,20 +153,6 @@ def phenotype_network(
 def _drawn(run: ScreenRun, cells: pl.LazyFrame, per_class: int, seed: int) -> pl.DataFrame:
     wells = label_wells(run.lake.read("plate_map", run.where), run.screen.config.labels)
     return draw_cells(cells, wells, per_class, seed)
-
-
-def _crops(
-    run: ScreenRun, drawn: pl.DataFrame, compute: ComputeResource
-) -> tuple[pl.DataFrame, np.ndarray]:
-    """Crops of the drawn cells, plate by plate."""
-    parts = []
-    for plate in drawn["Metadata_Plate"].unique().sort():
-        wanted = drawn.filter(pl.col("Metadata_Plate") == plate)
-        crops = plate_crops(
-            run.lake, PlateKey(run.name, plate), run.screen.config, compute.open(), wanted
-        )
-        parts.append(drawn_crops(crops, wanted))
-    return pl.concat(keys for keys, _ in parts), np.concatenate([pixels for _, pixels in parts])
 
 
 def _versions(run: ScreenRun, *tables: str) -> dict[str, int]:

@@ -20,13 +20,14 @@ OF_PLATES = [
     "segmentation_masks",
     "objects",
     "single_cell_features",
+    "single_cell_crops",
     "field_features",
     "well_profiles",
     "normalized_profiles",
 ]
 OF_SCREENS = ["batch_corrected_profiles", "consensus_profiles", "model_predictions"]
 MODELS = ["phenotype_forest", "phenotype_network"]
-PLAIN = {"plate_map", "objects", "consensus_profiles", "model_predictions"}
+PLAIN = {"plate_map", "objects", "single_cell_crops", "consensus_profiles", "model_predictions"}
 
 #: Rows of the two screens: plates, wells, sites, cells and channels are those of `plates.py`.
 GFP_PLATE = {"Metadata_Screen": "gfp", "Metadata_Plate": "P1"}
@@ -96,6 +97,7 @@ def test_counts_agree_from_images_to_profiles(materialized):
     assert sorted(masks["compartment"].unique()) == ["Cells", "Cytoplasm", "Nuclei"]
     assert masks.filter(pl.col("compartment") == "Nuclei")["object_count"].sum() == CELLS
     assert lake.read("single_cell_features", GFP_PLATE).height == CELLS
+    assert lake.read("single_cell_crops", GFP_PLATE).height == CELLS
     objects = lake.read("objects", GFP_PLATE)
     per_compartment = objects.group_by("compartment").len().sort("compartment").rows()
     assert per_compartment == [("Cells", CELLS), ("Cytoplasm", CELLS), ("Nuclei", CELLS)]

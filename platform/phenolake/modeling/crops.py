@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,13 @@ class Crops(NamedTuple):
 
 
 def cut_crops(
-    image: np.ndarray, nuclei: np.ndarray, size: int = 32, full_scale: float | None = None
+    image: np.ndarray,
+    nuclei: np.ndarray,
+    size: int = 32,
+    full_scale: float | None = None,
+    *,
+    border: Literal["zeros", "reflect"] = "zeros",
+    cells: np.ndarray | None = None,
 ) -> Crops:
     """Return one square window per nucleus and the object numbers in the same order.
 
@@ -32,10 +38,15 @@ def cut_crops(
         Edge of a window in pixels. The rounded centre is at index `size // 2` in both axes.
     full_scale
         Pixel value that maps to 255; by default the largest value of the dtype.
+    border
+        What windows that reach over the border show there: zeros, or the image reflected.
+    cells
+        Label image of shape (y, x) with the numbers of `nuclei`. If given, pixels of other cells
+        are set to zero; background stays.
 
     Notes
     -----
-    Windows that reach over the border are filled with zeros. 16-bit pixels are divided by 256,
+    16-bit pixels are divided by 256,
     as in Leuchowius (2017).
 
     Raises
@@ -55,11 +66,12 @@ def cut_crops(
         centres = nuclei.reshape(-1, 2) if nuclei.size == 0 else nuclei
         objects = np.arange(1, len(centres) + 1, dtype=np.int32)
     corners = _corners(centres, image.shape[1:], size)
-    before, after = size // 2, size - size // 2
-    padded = np.pad(image, ((0, 0), (before, after), (before, after)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
-    pixels = windows[:, corners[:, 0], corners[:, 1]].swapaxes(0, 1)
-    return Crops(np.ascontiguousarray(as_uint8(pixels, full_scale)), objects)
+    pixels = as_uint8(_windows(image, corners, size, border), full_scale)
+    if cells is not None:
+        around = _windows(np.asarray(cells)[np.newaxis], corners, size, border)
+        foreign = (around != 0) & (around != objects[:, None, None, None])
+        pixels = np.where(foreign, np.uint8(0), pixels)
+    return Crops(np.ascontiguousarray(pixels), objects)
 
 
 def object_centres(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +120,17 @@ def _floats_as_uint8(pixels: np.ndarray, white: float) -> np.ndarray:
     if low < 0 or high > white:
         raise TrainingDataError(f"float pixels must lie in 0..{white:g}, got {low:g}..{high:g}")
     return np.minimum(pixels / white * 256, 255).astype(np.uint8)
+
+
+def _windows(
+    image: np.ndarray, corners: np.ndarray, size: int, border: Literal["zeros", "reflect"]
+) -> np.ndarray:
+    """Windows (n, channel, size, size) of an image (channel, y, x), padded by half a window."""
+    edges = ((0, 0), *[(size // 2, size - size // 2)] * 2)
+    # "symmetric" reflects any window, however small the image.
+    padded = np.pad(image, edges, mode="symmetric" if border == "reflect" else "constant")
+    views = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+    return views[:, corners[:, 0], corners[:, 1]].swapaxes(0, 1)
 
 
 def _corners(centres: np.ndarray, shape: tuple[int, ...], size: int) -> np.ndarray:

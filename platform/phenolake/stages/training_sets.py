@@ -1,19 +1,10 @@
-"""The labelled cells of a screen that models learn from, as features or as image crops."""
+"""The labelled cells of a screen that models learn from, and their features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 import polars as pl
 
-from phenolake.compute import Compute
 from phenolake.features.naming import is_position
-from phenolake.images.sites import Site
-from phenolake.stages.cells import PackedMasks
-from phenolake.stages.light import read_corrected
 
 NEGATIVE_CONTROL = "negative control"
 
@@ -78,65 +69,3 @@ def features_of(cells: pl.LazyFrame, drawn: pl.DataFrame) -> pl.DataFrame:
     wanted = drawn.lazy().select(*CELL_KEYS, "label")
     rows = cells.select(*place, *names).join(wanted, on=place, how="inner")
     return rows.select(*CELL_KEYS, "label", *names).collect(engine="streaming").sort(CELL_KEYS)
-
-
-def channel_scales(quality: pl.DataFrame, channels: Iterable[str]) -> np.ndarray:
-    """Intensity of each channel that becomes white in a crop, float32 (channel,).
-
-    Twice the plate's median of the images' 99th percentiles: a plate's staining is taken out, a
-    cell's brightness is kept.
-    """
-    medians = dict(quality.group_by("channel").agg(pl.col("p99_intensity").median()).iter_rows())
-    scales = [2 * float(medians.get(channel) or 0.5) for channel in channels]
-    return np.maximum(np.array(scales, np.float32), 1e-4)
-
-
-@dataclass(frozen=True)
-class CropSite:
-    """Cuts the crops of one site; a value that travels to worker processes."""
-
-    scales: tuple[float, ...]
-    illumination: Path | None
-    size: int = 32
-
-    def __call__(self, task: tuple[Site, PackedMasks]) -> tuple[Site, np.ndarray, np.ndarray]:
-        """The site, its crops uint8 (n, channel, size, size) and their object numbers int32 (n,)."""
-        from phenolake.modeling import cut_crops
-
-        site, masks = task
-        scale = np.array(self.scales, np.float32)[:, None, None]
-        image = np.clip(read_corrected(site, self.illumination) / scale, 0, 1)
-        crops = cut_crops(image, masks.unpacked()["Nuclei"], self.size)
-        return site, crops.pixels, crops.objects
-
-
-def crop_sites(
-    tasks: Iterable[tuple[Site, PackedMasks]], crop_site: CropSite, compute: Compute
-) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
-    """Key columns and crops of the cells of each site, in order."""
-    for site, pixels, objects in compute.map(crop_site, tasks):
-        keys = pl.DataFrame({"Metadata_ObjectNumber": objects}).select(
-            *(pl.lit(value, dtype=_dtype(value)).alias(name) for name, value in site.keys.items()),
-            pl.col("Metadata_ObjectNumber").cast(pl.Int32),
-        )
-        yield keys.select(CELL_KEYS), pixels
-
-
-def drawn_crops(
-    site_crops: Iterable[tuple[pl.DataFrame, np.ndarray]], drawn: pl.DataFrame
-) -> tuple[pl.DataFrame, np.ndarray]:
-    """Keys with `label`, and crops uint8 (n, channel, size, size), of the drawn cells only."""
-    frames: list[pl.DataFrame] = []
-    pixels: list[np.ndarray] = []
-    place = CELL_KEYS[2:]
-    for keys, crops in site_crops:
-        found = keys.with_row_index("row").join(
-            drawn.select(*place, "label"), on=place, how="inner", maintain_order="left"
-        )
-        frames.append(found.select(*CELL_KEYS, "label"))
-        pixels.append(crops[found["row"].to_numpy()])
-    return pl.concat(frames), np.concatenate(pixels)
-
-
-def _dtype(value: object) -> pl.DataType:
-    return pl.Int32() if isinstance(value, int) else pl.String()
