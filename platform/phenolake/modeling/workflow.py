@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,12 @@ def train(
     by = by or (WELL if WELL in keys.columns else CELL)
     split = split_by(keys, by, fractions, seed, names)
     trainer: Any = train_forest if isinstance(data, pl.DataFrame) else train_network
+    started, started_cpu = time.perf_counter(), time.process_time()
     model: Model = trainer(data, names, split, seed=seed, **options)
+    cost = {
+        "fit_seconds": round(time.perf_counter() - started, 3),
+        "fit_cpu_seconds": round(time.process_time() - started_cpu, 3),
+    }
     held_out = np.flatnonzero(split == VALIDATION)
     probabilities = evaluate(model, data[held_out])[0]
     scores = classification_scores(encoded.codes[held_out], probabilities, model.classes)
@@ -96,6 +102,7 @@ def train(
         scores,
         summary,
         run_name=name,
+        params=cost,
         data_versions=data_versions,
         tags=tags,
     )
