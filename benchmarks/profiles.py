@@ -1,8 +1,9 @@
-"""Profiling steps: phenolake against pycytominer and copairs on the same data, in one run.
+"""Profiling steps: phenolake against pycytominer, copairs and harmonypy on the same data.
 
-`python benchmarks/profiles.py [--quick] [CASE ...]`. Each library runs in a process of its own and
-prints seconds (median of three) and the memory it took beyond its input. The peers are optional:
-pycytominer, copairs, harmonypy. The last case aggregates a table on disk, a plate at a time.
+`python benchmarks/profiles.py [--quick] [--threads N] [CASE ...]` prints every ratio of one run.
+`--lake 200` instead aggregates a table of 200 plates of 100,000 cells x 1,000 features on disk.
+Each library runs each case in a process of its own, the two by turns. Seconds are medians: of
+wall time, and of processor time, which says more on a busy machine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -18,285 +20,127 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
-
-import numpy as np  # noqa: E402
-import polars as pl  # noqa: E402
+import numpy as np
+import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "platform"))
-WELL = ["Metadata_Plate", "Metadata_Well"]
-FULL = {"cells": 200_000, "features": 1000, "plates": 50, "lake_plates": 20, "lake_features": 200}
-QUICK = {"cells": 40_000, "features": 300, "plates": 10, "lake_plates": 4, "lake_features": 50}
-SELECTION = ("variance", "missing", "correlation", "outliers")
-LAKE_CELLS = 100_000  # of a plate
-LAKE_CASE = "aggregate a table on disk"
+
+from profile_cases import Case, aggregate_lake, cases, sources
+from profile_data import write_lake
+
+PEERS = ("pycytominer", "copairs", "harmonypy")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
+REPEATS, ENOUGH_SECONDS = 5, 20
+LAKE_CELLS, LAKE_FEATURES = 100_000, 1000
 
 
-def write_inputs(folder: Path, size: dict[str, int]) -> None:
-    """A single-cell table of one plate, and profiles of several plates with 16 controls each."""
-    rng = np.random.default_rng(0)
-    names = [f"Cells_F_{i}" for i in range(size["features"])]
-    wells = np.sort(rng.integers(0, 384, size["cells"]))
-    cells = {name: rng.normal(size=wells.size).astype(np.float32) for name in names}
-    keys = {"Metadata_Plate": ["P0"] * wells.size, "Metadata_Well": [f"w{w:03d}" for w in wells]}
-    pl.DataFrame(keys | cells).write_parquet(folder / "cells.parquet")
-    rows = size["plates"] * 384
-    base = rng.normal(size=(rows, 40))
-    profiles = {
-        name: base[:, i % 40] + rng.normal(size=rows) * rng.uniform(0.2, 3)
-        for i, name in enumerate(names)
-    }
-    position = np.arange(rows) % 384
-    keys = {
-        "Metadata_Plate": [f"P{i:02d}" for i in np.arange(rows) // 384],
-        "Metadata_Well": [f"w{w:03d}" for w in position],
-        "Metadata_Kind": np.where(position < 16, "negcon", "trt"),
-        "Metadata_Perturbation": np.where(position < 16, "DMSO", [f"c{w % 92}" for w in position]),
-    }
-    pl.DataFrame(keys | profiles).write_parquet(folder / "profiles.parquet")
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", help="words of the names of cases; without any, all")
+    parser.add_argument("--quick", action="store_true", help="about a tenth of the data")
+    parser.add_argument("--threads", type=int, default=1, help="of both libraries")
+    parser.add_argument("--lake", type=int, metavar="PLATES")
+    parser.add_argument("--folder", help="for the lake, instead of a temporary folder")
+    parser.add_argument("--child", nargs=3, metavar=("SIDE", "CASE", "FOLDER"))
+    arguments = parser.parse_args()
+    if arguments.child:
+        side, name, place = arguments.child
+        print(json.dumps(_run(side, name, Path(place))))
+        return
+    for variable in THREADS:
+        os.environ[variable] = str(arguments.threads)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as place:
+        if arguments.lake:
+            _lake(Path(place), arguments.lake)
+        else:
+            _table(Path(place), arguments.cases, arguments.quick, arguments.threads)
 
 
-def write_lake(folder: Path, size: dict[str, int]) -> None:
-    """A single-cell table in a folder per plate, as the lake keeps it; float32."""
-    rng = np.random.default_rng(1)
-    for plate in range(size["lake_plates"]):
-        wells = np.sort(rng.integers(0, 384, LAKE_CELLS))
-        frame = pl.DataFrame({"Metadata_Well": [f"w{w:03d}" for w in wells]}).hstack(
-            [
-                pl.Series(f"Cells_F_{i}", rng.standard_normal(LAKE_CELLS, np.float32))
-                for i in range(size["lake_features"])
-            ]
-        )
-        place = folder / "lake" / f"Metadata_Plate=P{plate:03d}"
-        place.mkdir(parents=True)
-        frame.write_parquet(place / "part.parquet", compression="lz4")
-
-
-def with_a_gap(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same with one missing value in one feature."""
-    gap = pl.when(pl.int_range(pl.len()) == 7).then(None).otherwise("Cells_F_3")
-    return frame.with_columns(gap.alias("Cells_F_3"))
-
-
-def components(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """First 50 principal components, (50, row), and the plate of each row as a number."""
-    values = frame.drop("^Metadata_.*$").to_numpy()
-    values = values - values.mean(axis=0)
-    axes = np.linalg.eigh(values.T @ values)[1][:, ::-1][:, :50]
-    return (values @ axes).T, frame["Metadata_Plate"].rank("dense").to_numpy().astype(int) - 1
-
-
-def as_frame(points: np.ndarray) -> pl.DataFrame:
-    return pl.DataFrame(points.T, schema=[f"Cells_PC{i}" for i in range(len(points))])
-
-
-def phenolake_cases(folder: Path, size: dict[str, int]):
-    """Name -> (input, function)."""
-    from phenolake import correction, evaluation, profiling
-
-    control = pl.col("Metadata_Kind") == "negcon"
-    cells, profiles = (folder / f"{name}.parquet" for name in ("cells", "profiles"))
-    return {
-        "aggregate median": (
-            lambda: pl.read_parquet(cells),
-            lambda frame: profiling.aggregate(frame, WELL),
-        ),
-        "aggregate median, from the file": (
-            lambda: None,
-            lambda _: profiling.aggregate(pl.scan_parquet(cells), WELL),
-        ),
-        "mad_robustize by plate": (
-            lambda: pl.read_parquet(profiles),
-            lambda frame: profiling.normalize(frame, "mad_robustize", reference=control),
-        ),
-        "feature selection": (
-            lambda: pl.read_parquet(profiles),
-            lambda frame: profiling.select_features(frame, SELECTION).profiles,
-        ),
-        "feature selection, one value missing": (
-            lambda: with_a_gap(pl.read_parquet(profiles)),
-            lambda frame: profiling.select_features(frame, SELECTION).profiles,
-        ),
-        "sphering": (
-            lambda: pl.read_parquet(profiles),
-            lambda frame: correction.correct(
-                frame, "sphering", reference=control, regularization=1e-3
-            ),
-        ),
-        "mean average precision": (
-            lambda: pl.read_parquet(profiles),
-            lambda frame: evaluation.mean_average_precision(frame, reference=control).table,
-        ),
-        "harmony": (
-            lambda: components(pl.read_parquet(profiles)),
-            lambda given: as_frame(
-                correction.harmonize(*given, correction.HarmonySettings(clusters=100)).corrected
-            ),
-        ),
-        "chain: normalize, select, sphere, consensus": (
-            lambda: pl.read_parquet(profiles),
-            lambda frame: chain(frame, control),
-        ),
-        LAKE_CASE: (
-            lambda: None,
-            lambda _: profiling.aggregate(
-                pl.scan_parquet(folder / "lake" / "**/*.parquet", hive_partitioning=True),
-                WELL,
-                one_at_a_time="Metadata_Plate",
-            ),
-        ),
-    }
-
-
-def chain(frame: pl.DataFrame, control: pl.Expr) -> pl.DataFrame:
-    from phenolake import profiling
-
-    steps = (
-        {"step": "normalize", "method": "mad_robustize"},
-        {"step": "select_features", "operations": SELECTION},
-        {"step": "correct", "method": "sphering", "kind": "ZCA-cor", "regularization": 1e-3},
+def _table(folder: Path, wanted: list[str], quick: bool, threads: int) -> None:
+    chosen = [case for case in cases() if not wanted or any(word in case.name for word in wanted)]
+    make = sources(quick)
+    for source in {case.source for case in chosen}:
+        make[source]().write_parquet(folder / f"{source}.parquet", compression="lz4")
+    missing = [name for name in PEERS if not find_spec(name)]
+    if missing:
+        print(f"not installed, so not compared with: {', '.join(missing)}")
+    print(f"threads {threads}; seconds, memory beyond the input and in all, GiB")
+    print(f"{'':30}{'ours':^35}{'peer':^35}{'faster':>8}{'':>9}")
+    print(
+        f"{'':30}" + 2 * f"{'wall':>9}{'CPU':>9}{'beyond':>9}{'all':>7} " + "   wall     CPU  asked"
     )
-    recipe = profiling.Recipe("chain", "", steps)
-    corrected = profiling.apply_recipe(frame, recipe, control, "Metadata_Plate")
-    return profiling.consensus(corrected, "Metadata_Perturbation", "median")
+    for case in chosen:
+        ours, theirs = (_in_a_process(side, case.name, folder) for side in ("ours", "theirs"))
+        print(_line(case, ours, theirs, folder), flush=True)
 
 
-def peer_cases(folder: Path, size: dict[str, int]):
-    """The same by pycytominer and copairs, as far as they are installed."""
-    cases = {}
-
-    def pandas(name):
-        return pl.read_parquet(folder / f"{name}.parquet").to_pandas()
-
-    if find_spec("pycytominer"):
-        import pandas as pd
-        from pycytominer import aggregate, consensus, feature_select, normalize
-
-        def by_plate(frame):
-            parts = [
-                normalize(
-                    plate,
-                    features=[c for c in plate.columns if not c.startswith("Metadata_")],
-                    samples="Metadata_Kind == 'negcon'",
-                    method="mad_robustize",
-                    mad_robustize_epsilon=0,
-                )
-                for _, plate in frame.groupby("Metadata_Plate", sort=False)
-            ]
-            return pd.concat(parts)
-
-        cases["aggregate median"] = (
-            lambda: pandas("cells"),
-            lambda frame: aggregate(frame, strata=WELL, operation="median"),
+def _lake(folder: Path, plates: int) -> None:
+    print(f"{plates} plates of {LAKE_CELLS:,} cells x {LAKE_FEATURES} features")
+    write_lake(folder / "cells", plates, LAKE_CELLS, LAKE_FEATURES)
+    size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
+    found = _in_a_process("lake", "lake", folder)
+    if found:
+        print(
+            f"{size / 2**30:.1f} GiB on disk; {found['rows']} profiles; wall {found['wall']:.0f} s, "
+            f"CPU {found['cpu']:.0f} s, memory in all {found['all']:.2f} GiB"
         )
-        cases["mad_robustize by plate"] = (lambda: pandas("profiles"), by_plate)
-
-        def select(frame):
-            return feature_select(
-                frame,
-                operation=[
-                    "frequency_threshold",
-                    "variance_threshold",
-                    "drop_na_columns",
-                    "correlation_threshold",
-                    "drop_outliers",
-                ],
-            )
-
-        def sphere(frame):
-            return normalize(
-                frame,
-                features=[c for c in frame.columns if not c.startswith("Metadata_")],
-                samples="Metadata_Kind == 'negcon'",
-                method="spherize",
-                spherize_method="ZCA-cor",
-                spherize_epsilon=1e-3,
-            )
-
-        cases["feature selection"] = (lambda: pandas("profiles"), select)
-        cases["feature selection, one value missing"] = (
-            lambda: with_a_gap(pl.from_pandas(pandas("profiles"))).to_pandas(),
-            select,
-        )
-        cases["sphering"] = (lambda: pandas("profiles"), sphere)
-        cases["chain: normalize, select, sphere, consensus"] = (
-            lambda: pandas("profiles"),
-            lambda frame: consensus(
-                sphere(select(by_plate(frame))),
-                replicate_columns=["Metadata_Perturbation"],
-                operation="median",
-            ),
-        )
-    if find_spec("copairs"):
-        from copairs.map import average_precision, mean_average_precision
-
-        def replicate_map(frame):
-            metadata = frame.loc[:, frame.columns.str.startswith("Metadata_")]
-            features = frame.loc[:, ~frame.columns.str.startswith("Metadata_")].to_numpy()
-            precision = average_precision(
-                metadata,
-                features,
-                pos_sameby=["Metadata_Perturbation", "Metadata_Plate"],
-                pos_diffby=[],
-                neg_sameby=["Metadata_Plate"],
-                neg_diffby=["Metadata_Kind"],
-                progress_bar=False,
-            )
-            precision = precision[precision["Metadata_Kind"] == "trt"]
-            return mean_average_precision(
-                precision,
-                ["Metadata_Perturbation"],
-                null_size=10_000,
-                threshold=0.05,
-                seed=0,
-                progress_bar=False,
-            )
-
-        cases["mean average precision"] = (lambda: pandas("profiles"), replicate_map)
-    if find_spec("harmonypy"):
-        import harmonypy
-
-        def harmony(given):
-            points, plate = given
-            done = harmonypy.run_harmony(
-                points.T, {"plate": plate.astype(str)}, "plate", nclust=100, verbose=False, ncores=1
-            )
-            result = np.asarray(done.Z_corr)
-            return as_frame(result if result.shape == points.shape else result.T)
-
-        cases["harmony"] = (
-            lambda: components(pl.read_parquet(folder / "profiles.parquet")),
-            harmony,
-        )
-    return cases
 
 
-def measure(prepare, function, repeats: int = 3) -> dict[str, object]:
-    """Median seconds, memory beyond the input in GiB, and the result's sorted numbers."""
+def _in_a_process(side: str, case: str, folder: Path) -> dict[str, float] | None:
+    """Run one case of one library in a new interpreter; None where it fails."""
+    command = [sys.executable, __file__, "--child", side, case, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr[-600:], file=sys.stderr)
+        return None
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _run(side: str, name: str, folder: Path) -> dict[str, float]:
     warnings.simplefilter("ignore")
-    given = prepare()
+    if side == "lake":
+        return _measured(aggregate_lake, folder / "cells", 1)[0]
+    case = next(case for case in cases() if case.name == name)
+    frame = pl.read_parquet(folder / f"{case.source}.parquet")
+    if side == "theirs":
+        figures, result = _measured(case.theirs, frame.to_pandas(), REPEATS)
+    else:
+        figures, result = _measured(case.ours, frame, REPEATS)
+    table = result if isinstance(result, pl.DataFrame) else pl.from_pandas(result)
+    table.write_parquet(folder / f"{side}.parquet")
+    return figures
+
+
+def _measured(function, given, repeats: int) -> tuple[dict[str, float], object]:
+    """Median seconds, memory in GiB, and the result."""
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts here
-    before, seconds, extra = memory("VmRSS"), [], 0.0
-    for repeat in range(repeats):
-        start = time.perf_counter()
+    before, beyond, walls, cpus = _memory("VmRSS"), 0.0, [], []
+    for _ in range(repeats):
+        wall, cpu = time.perf_counter(), _cpu()
         result = function(given)
-        seconds.append(time.perf_counter() - start)
-        if repeat == 0:
-            extra = memory("VmHWM") - before
-        if seconds[0] > 60:
+        walls.append(time.perf_counter() - wall)
+        cpus.append(_cpu() - cpu)
+        if len(walls) == 1:  # later ones may reuse what the first has left behind
+            beyond, whole = _memory("VmHWM") - before, _memory("VmHWM")
+        if sum(walls) > ENOUGH_SECONDS:
             break
-    frame = result if isinstance(result, pl.DataFrame) else pl.from_pandas(result)
-    sorts = [name for name in ("Metadata_Plate", "Metadata_Well") if name in frame.columns]
-    numbers = frame.sort(sorts) if sorts else frame
-    features = [name for name in numbers.columns if name.startswith("Cells_")]
-    if "mean_average_precision" in numbers.columns:
-        numbers, features = numbers.sort("Metadata_Perturbation"), ["mean_average_precision"]
-    sums = {name: float(numbers[name].cast(pl.Float64).abs().sum()) for name in features}
-    return {"seconds": float(np.median(seconds)), "gib": extra, "sums": sums}
+    return {
+        "wall": float(np.median(walls)),
+        "cpu": float(np.median(cpus)),
+        "beyond": beyond,
+        "all": whole,
+        "rows": len(result),
+    }, result
 
 
-def memory(field: str) -> float:
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _memory(field: str) -> float:
     """A memory figure of this process in GiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
@@ -304,65 +148,40 @@ def memory(field: str) -> float:
     return float("nan")
 
 
-def in_a_process(library: str, case: str, folder: Path, quick: bool) -> dict | None:
-    """Run one case of one library in a new interpreter."""
-    command = [sys.executable, __file__, "--child", library, case, str(folder)]
-    done = subprocess.run(
-        command + ["--quick"] * quick, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        print(done.stderr[-2000:], file=sys.stderr)
-        return None
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--child", nargs=3, metavar=("LIBRARY", "CASE", "FOLDER"))
-    arguments = parser.parse_args()
-    size = QUICK if arguments.quick else FULL
-    if arguments.child:
-        library, case, folder = arguments.child
-        cases = phenolake_cases if library == "phenolake" else peer_cases
-        print(json.dumps(measure(*cases(Path(folder), size)[case])))
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_inputs(folder, size)
-        if not arguments.cases or LAKE_CASE in arguments.cases:
-            write_lake(folder, size)
-        peers = peer_cases(folder, size)
-        print(f"{size}, {os.cpu_count()} cores")
-        print(f"{'':46}{'phenolake':>18}{'peer':>18}{'faster':>9}  largest difference")
-        for case in arguments.cases or phenolake_cases(folder, size):
-            ours = in_a_process("phenolake", case, folder, arguments.quick)
-            theirs = in_a_process("peer", case, folder, arguments.quick) if case in peers else None
-            print(line(case, ours, theirs), flush=True)
-
-
-def line(case: str, ours: dict | None, theirs: dict | None) -> str:
-    """One row of the printed table."""
-    cells = [
-        f"{found['seconds']:8.3f} s {found['gib']:4.2f} GiB" if found else "-"
-        for found in (ours, theirs)
-    ]
-    row = f"{case:46}{cells[0]:>18}{cells[1]:>18}"
-    if ours and theirs:
-        shared = ours["sums"].keys() & theirs["sums"].keys()
-        gap = max(
-            (
-                abs(ours["sums"][n] - theirs["sums"][n]) / max(theirs["sums"][n], 1e-300)
-                for n in shared
-            ),
-            default=float("nan"),
+def _line(
+    case: Case, ours: dict[str, float] | None, theirs: dict[str, float] | None, folder: Path
+) -> str:
+    row = f"{case.name:30}"
+    for found in (ours, theirs):
+        row += (
+            f"{found['wall']:9.3f}{found['cpu']:9.3f}{found['beyond']:9.2f}{found['all']:7.2f} "
+            if found
+            else f"{'-':>34} "
         )
-        row += f"{theirs['seconds'] / ours['seconds']:8.1f}x  {gap:.1e} (relative, of column sums)"
-        only = len(ours["sums"]) - len(shared), len(theirs["sums"]) - len(shared)
-        if any(only):
-            row += f"; features only here {only[0]}, only there {only[1]}"
-    return row
+    if not (ours and theirs):
+        return row
+    asked = f"{case.asked:g}x" if case.asked else ""
+    row += f"{theirs['wall'] / ours['wall']:6.1f}x{theirs['cpu'] / ours['cpu']:7.1f}x{asked:>7}"
+    return f"{row}  {_difference(case, folder)}"
+
+
+def _difference(case: Case, folder: Path) -> str:
+    """How far the two results are apart, in words."""
+    ours, theirs = (pl.read_parquet(folder / f"{side}.parquet") for side in ("ours", "theirs"))
+    mine, other = ([c for c in t.columns if not c.startswith("Metadata_")] for t in (ours, theirs))
+    if case.compare == "features":
+        return f"kept {len(mine)}, peer {len(other)}, both {len({*mine} & {*other})}"
+    shared = [name for name in mine if name in set(other)]
+    if case.keys:
+        ours, theirs = ours.sort(case.keys), theirs.sort(case.keys)
+    a, b = (table.select(shared).cast(pl.Float64).to_numpy() for table in (ours, theirs))
+    both = np.isfinite(a) & np.isfinite(b)
+    if case.compare == "movement":
+        given = pl.read_parquet(folder / f"{case.source}.parquet").select(shared).to_numpy()
+        apart = np.linalg.norm(a - b) / np.linalg.norm(b - given)
+        return f"apart by {apart:.3f} of how far the peer moved the wells"
+    apart = np.abs(a - b)[both].max() / np.abs(b[both]).max()
+    return f"largest difference {apart:.1e} of the largest value, {len(shared)} columns"
 
 
 if __name__ == "__main__":

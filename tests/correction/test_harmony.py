@@ -97,7 +97,9 @@ def test_one_batch_is_left_where_it_is(mixture):
 def test_harmony_makes_batches_of_wells_mix(mixture):
     points, kind, batch = mixture
     wells = pl.DataFrame(points.T, schema=[f"f{i}" for i in range(10)]).with_columns(
-        Metadata_Batch=pl.Series(batch), Metadata_MOA=pl.Series(kind)
+        Metadata_Batch=pl.Series(batch),
+        Metadata_MOA=pl.Series(kind),
+        Metadata_Perturbation=pl.Series(kind).cast(pl.String),
     )
     corrected = correction.correct(wells, "harmony_scrna", components=8)
     assert corrected.columns[-1] == "PC008"

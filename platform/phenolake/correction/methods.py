@@ -15,7 +15,7 @@ from phenolake.correction.harmony_model import Harmony
 from phenolake.correction.sphering import Sphering
 from phenolake.correction.wells import Wells
 from phenolake.errors import ConfigurationError, UnknownNameError
-from phenolake.profiling.feature_matrix import chosen_rows, key_columns
+from phenolake.profiling.feature_matrix import chosen_rows, key_columns, metadata_columns
 
 Correction = BatchMaps | Harmony | Sphering
 
@@ -142,9 +142,16 @@ def fit_sphering(
 ) -> Sphering:
     """Learn a `Sphering` from the reference wells of a profile table."""
     frame = profiles.lazy().collect()
+    return _sphering_and_values(frame, reference, parameters)[0]
+
+
+def _sphering_and_values(
+    frame: pl.DataFrame, reference: pl.Expr | None, parameters: dict[str, Any]
+) -> tuple[Sphering, np.ndarray]:
     features, values = complete_matrix(frame, "sphering")
     controls = values[:, chosen_rows(frame, reference)]
-    return Sphering.fit(controls[:, np.isfinite(controls).all(axis=0)], features, **parameters)
+    usable = controls[:, np.isfinite(controls).all(axis=0)]
+    return Sphering.fit(usable, features, **parameters), values
 
 
 # Each fit returns the correction, and a function that gives the corrected profiles: Harmony has
@@ -162,8 +169,8 @@ def _fit_sphering(
     reference: pl.Expr | None,
     parameters: dict[str, Any],
 ) -> tuple[Correction, Callable[[], pl.DataFrame]]:
-    sphering = fit_sphering(frame, reference, **parameters)
-    return sphering, lambda: sphering.transform(frame)
+    sphering, values = _sphering_and_values(frame, reference, parameters)
+    return sphering, lambda: sphering.applied(values, frame.select(metadata_columns(frame)))
 
 
 def _fit_linear(

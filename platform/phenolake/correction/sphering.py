@@ -15,6 +15,7 @@ import polars as pl
 from phenolake.errors import ConfigurationError, ControlsMissingError, UnknownNameError
 from phenolake.profiling.feature_matrix import key_columns, matrix, metadata_columns, with_matrix
 
+_ROWS_AT_ONCE = 1024
 KINDS = ("ZCA", "ZCA-cor", "PCA", "PCA-cor")
 
 
@@ -119,10 +120,16 @@ class Sphering:
         """
         frame = profiles.lazy().collect()
         values = matrix(frame, key_columns(frame, self.features))
-        values -= self.centre[:, None]  # a matrix of our own
-        return with_matrix(
-            frame.select(metadata_columns(frame)), self.outputs, self.weights @ values
-        )
+        return self.applied(values, frame.select(metadata_columns(frame)))
+
+    def applied(self, values: np.ndarray, metadata: pl.DataFrame) -> pl.DataFrame:
+        """Metadata columns, followed by the sphered features of a (feature, row) matrix."""
+        sphered = np.empty((len(self.weights), values.shape[1]))
+        # Blocks of rows: no centred copy of the whole matrix.
+        for start in range(0, values.shape[1], _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            np.matmul(self.weights, values[:, rows] - self.centre[:, None], out=sphered[:, rows])
+        return with_matrix(metadata, self.outputs, sphered)
 
     def save(self, path: str | Path) -> None:
         """Write the map as a safetensors file."""

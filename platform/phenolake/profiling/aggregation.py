@@ -117,12 +117,14 @@ def _aggregate(
         kept_cells = scan
     profiles = scan.group_by(by).agg(counts).sort(by).collect(engine="streaming")
     sizes = profiles[CELL_COUNT].to_numpy()
+    order = _Order(by)
     for block in _blocks(features, int(sizes.sum())):
-        profiles = profiles.hstack(_aggregate_block(kept_cells, by, block, statistics, sizes))
+        cells = kept_cells.select([*by, *block]).collect(engine="streaming")
+        profiles = profiles.hstack(_aggregate_block(cells, order, block, statistics, sizes))
     if len(statistics) > 1:
         # Blocks hold statistic by feature; the table reads feature by feature.
-        order = [_column(name, kind, statistics) for kind in statistics for name in features]
-        profiles = profiles.select(pl.exclude(order), *order)
+        names = [_column(name, kind, statistics) for kind in statistics for name in features]
+        profiles = profiles.select(pl.exclude(names), *names)
     if min_cells:
         enough = pl.col(CELL_COUNT) >= min_cells
         names = [name for name in profiles.columns if name not in (*by, CELL_COUNT, EXCLUDED_COUNT)]
@@ -142,18 +144,30 @@ def _blocks(features: list[str], cell_count: int) -> Iterator[list[str]]:
         yield features[start : start + size]
 
 
+class _Order:
+    """The rows of a block sorted by group; sorted again only if the next block's rows differ."""
+
+    def __init__(self, by: list[str]) -> None:
+        self._by = by
+        self._keys: pl.DataFrame | None = None
+        self._rows: np.ndarray | None = None
+
+    def of(self, cells: pl.DataFrame) -> np.ndarray | None:
+        """Row numbers in the order of the profiles; None where they are in it already."""
+        keys = cells.select(self._by)
+        if self._keys is None or not keys.equals(self._keys):
+            rows = keys.select(pl.arg_sort_by(self._by).cast(pl.Int64)).to_series().to_numpy()
+            self._keys = keys
+            self._rows = None if (rows == np.arange(rows.size)).all() else rows
+        return self._rows
+
+
 def _aggregate_block(
-    scan: pl.LazyFrame, by: list[str], block: list[str], statistics: list[str], sizes: np.ndarray
+    cells: pl.DataFrame, order: _Order, block: list[str], statistics: list[str], sizes: np.ndarray
 ) -> list[pl.Series]:
-    cells = scan.select([*by, *block]).collect(engine="streaming")
-    # The sort makes each group a run of rows, in the order of the profiles.
-    order = cells.select(pl.arg_sort_by(by)).to_series()
-    single = all(cells.schema[name] == pl.Float32 for name in block)
-    values = matrix(cells, block, np.float32 if single else np.float64)
+    single = set(cells.select(block).dtypes) == {pl.Float32}
+    values = matrix(cells, block, np.float32 if single else np.float64, order.of(cells))
     del cells
-    if not _is_sorted(order):
-        for row in values:
-            row[:] = row[order.to_numpy()]
     functions = [statistic_named(name) for name in statistics]
     result = np.empty((len(statistics), len(block), sizes.size))
     ends = np.cumsum(sizes)
@@ -171,7 +185,3 @@ def _aggregate_block(
         for kind, rows in zip(statistics, result, strict=True)
         for name, row in zip(block, rows, strict=True)
     ]
-
-
-def _is_sorted(order: pl.Series) -> bool:
-    return bool((order.to_numpy() == np.arange(order.len())).all())

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 _ROWS_AT_ONCE = 128
+_COLUMNS_AT_ONCE = 1024
 
 
 def pearson(values: np.ndarray) -> np.ndarray:
@@ -22,7 +23,7 @@ def pearson(values: np.ndarray) -> np.ndarray:
     # them, and a row without any value correlates with nothing.
     result = np.full((len(values), len(values)), np.nan)
     whole, some = np.flatnonzero(~broken), np.flatnonzero(broken & ~gaps.all(axis=1))
-    result[np.ix_(whole, whole)] = _of_complete(values[whole])
+    result[np.ix_(whole, whole)] = _of_complete(values, whole)
     if some.size:
         first = _centred(values[some], gaps[some])
         rest = np.concatenate([some, whole])
@@ -34,11 +35,21 @@ def pearson(values: np.ndarray) -> np.ndarray:
     return result
 
 
-def _of_complete(values: np.ndarray) -> np.ndarray:
-    if len(values) == 0:
-        return np.empty((0, 0))
-    with np.errstate(all="ignore"):
-        return np.atleast_2d(np.corrcoef(values))
+def _of_complete(values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Correlations between some rows without gaps, a block of columns at a time.
+
+    A centred copy of the whole matrix would cost more than half as long as the product itself.
+    """
+    with np.errstate(all="ignore"):  # infinite values, constant rows: NaN
+        mean = values.mean(axis=1, dtype=np.float64, keepdims=True)[rows]
+        covariance = np.zeros((len(mean), len(mean)))
+        for start in range(0, values.shape[1], _COLUMNS_AT_ONCE):
+            block = values[rows, start : start + _COLUMNS_AT_ONCE] - mean
+            covariance += block @ block.T
+        spread = np.sqrt(np.diag(covariance))
+        covariance /= spread
+        covariance /= spread[:, None]
+    return np.clip(covariance, -1, 1, out=covariance)
 
 
 class _Centred(NamedTuple):

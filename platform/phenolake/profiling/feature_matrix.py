@@ -57,14 +57,20 @@ def _names(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
 
 
 def matrix(
-    frame: pl.DataFrame, features: Sequence[str], dtype: type[np.floating] = np.float64
+    frame: pl.DataFrame,
+    features: Sequence[str],
+    dtype: type[np.floating] = np.float64,
+    rows: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Values of the features, shape (feature, row), C order; null is NaN."""
-    values = np.empty((len(features), frame.height), dtype)
+    """Values of the features, shape (feature, row), C order, a copy; null is NaN.
+
+    `rows` are numbers of the rows to take, in that order; None takes all.
+    """
+    values = np.empty((len(features), frame.height if rows is None else rows.size), dtype)
+    number = pl.Float64 if dtype is np.float64 else pl.Float32
     for index, name in enumerate(features):
-        values[index] = frame.get_column(name).cast(
-            pl.Float64 if dtype is np.float64 else pl.Float32
-        )
+        column = frame.get_column(name).cast(number).to_numpy()
+        values[index] = column if rows is None else column[rows]
     return values
 
 

@@ -9,10 +9,18 @@ import polars as pl
 
 from phenolake.errors import UnknownNameError
 from phenolake.profiling.aggregation import CELL_COUNT
-from phenolake.profiling.feature_matrix import feature_columns, groups, key_columns, matrix
+from phenolake.profiling.feature_matrix import (
+    feature_columns,
+    groups,
+    key_columns,
+    matrix,
+    metadata_columns,
+    with_matrix,
+)
 from phenolake.profiling.robust_stats import mean, median
 
 WELL_COUNT = "Metadata_WellCount"
+_ROW = "__row"
 
 
 def consensus(
@@ -46,15 +54,17 @@ def consensus(
         raise UnknownNameError("consensus method", method, METHODS)
     frame = profiles.lazy().collect()
     by = key_columns(frame, by)
-    frame = frame.sort(by, maintain_order=True)
     features = feature_columns(frame)
     values = matrix(frame, features)
-    members = [rows for _, rows in groups(frame, by)]
+    # Only the metadata are sorted: rows of the matrix are taken where they are.
+    wells = frame.select(metadata_columns(frame)).with_row_index(_ROW).sort(by, maintain_order=True)
+    order = wells[_ROW].to_numpy()
+    wells = wells.drop(_ROW)
+    members = [order[rows] for _, rows in groups(wells, by)]
     result = np.empty((len(features), len(members)))
     for index, rows in enumerate(members):
         result[:, index] = METHODS[method](values[:, rows])
-    columns = [pl.Series(name, row) for name, row in zip(features, result, strict=True)]
-    return _metadata(frame, by).hstack(columns)
+    return with_matrix(_metadata(wells, by), features, result)
 
 
 def _metadata(frame: pl.DataFrame, by: list[str]) -> pl.DataFrame:

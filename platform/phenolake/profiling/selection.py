@@ -128,7 +128,11 @@ def select_features(
         rows += [(name, operation, *found[name]) for name in features if name in found]
         if found:
             keep = [index for index, name in enumerate(features) if name not in found]
-            features, values = [features[index] for index in keep], values[keep]
+            features = [features[index] for index in keep]
+            # Moved up in place: a copy of the matrix takes longer than most rules.
+            for row, index in enumerate(keep):
+                values[row] = values[index]
+            values = values[: len(keep)]
     dropped = pl.DataFrame(
         rows,
         schema={
@@ -156,17 +160,29 @@ def _low_variance(judged: _Judged) -> _Dropped:
     dropped: _Dropped = {}
     row_count = judged.values.shape[1]
     for name, row in zip(judged.features, judged.values, strict=True):
-        present = row[~np.isnan(row)]
-        counts = np.sort(np.unique(present, return_counts=True)[1])
-        if counts.size < 2:
-            dropped[name] = ("fewer than two distinct values", float(counts.size))
-        elif counts[-2] / counts[-1] < judged.limits.min_frequency:
-            dropped[name] = ("one value dominates", counts[-2] / counts[-1])
-        elif counts.size / row_count < judged.limits.min_unique:
-            dropped[name] = ("few distinct values", counts.size / row_count)
+        gaps = np.isnan(row)
+        present = row[~gaps] if gaps.any() else row
+        distinct, (second, first) = _commonest(present)
+        if distinct < 2:
+            dropped[name] = ("fewer than two distinct values", float(distinct))
+        elif second / first < judged.limits.min_frequency:
+            dropped[name] = ("one value dominates", second / first)
+        elif distinct / row_count < judged.limits.min_unique:
+            dropped[name] = ("few distinct values", distinct / row_count)
         elif present.var() < judged.limits.min_variance:
             dropped[name] = ("low variance", float(present.var()))
     return dropped
+
+
+def _commonest(values: np.ndarray) -> tuple[int, tuple[int, int]]:
+    """How many values differ, and how often the second most common and the commonest occur."""
+    ordered = np.sort(values)
+    last = np.flatnonzero(ordered[1:] != ordered[:-1])
+    if last.size + 1 >= ordered.size:  # each once
+        return ordered.size, (1, 1)
+    counts = np.diff(last, prepend=-1, append=ordered.size - 1)
+    second, first = np.partition(counts, -2)[-2:].tolist() if counts.size > 1 else (0, counts[0])
+    return counts.size, (second, first)
 
 
 def _missing(judged: _Judged) -> _Dropped:
