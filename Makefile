@@ -9,12 +9,12 @@ ifeq ($(DEVICE),cpu)
 CONSTRAINTS := constraints-cpu.txt
 SIZE := 3 GB
 DEMO_EXTRAS :=
-TEST_EXTRAS := [s3,test]
+TEST_EXTRAS := [s3,cluster,test]
 else
 CONSTRAINTS := constraints.txt
 SIZE := 8 GB
 DEMO_EXTRAS := [cellpose]
-TEST_EXTRAS := [cellpose,s3,test]
+TEST_EXTRAS := [cellpose,s3,cluster,test]
 endif
 
 # Numeric kernels are compiled at install, so that no first run waits for them.

@@ -23,6 +23,9 @@ def test_dagster_accepts_its_configuration(deploy, tmp_path):
     from dagster import DagsterInstance
 
     shutil.copy(deploy / "dagster.yaml", tmp_path)
+    configuration = yaml.safe_load((tmp_path / "dagster.yaml").read_text(encoding="utf-8"))
+    assert "postgres" in configuration.pop("storage")
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         queue = instance.get_concurrency_config()
         assert queue.run_queue_config.max_concurrent_runs == 2
@@ -31,16 +34,51 @@ def test_dagster_accepts_its_configuration(deploy, tmp_path):
         assert not instance.telemetry_enabled
 
 
+def test_postgres_storage_is_configured_as_dagster_expects(deploy):
+    storage = pytest.importorskip("dagster_postgres.storage").DagsterPostgresStorage
+    from dagster import Field
+    from dagster._config import validate_config
+
+    for file in ("dagster.yaml", "kubernetes/base/instance.yaml"):
+        held = yaml.safe_load((deploy / file).read_text(encoding="utf-8"))["storage"]["postgres"]
+        checked = validate_config(Field(storage.config_type()).config_type, held)
+        assert checked.success, checked.errors
+        assert set(held["postgres_db"]["password"]) == {"env"}
+
+
 def test_services_depend_on_services(services):
-    assert {"code", "webserver", "daemon", "mlflow"} == set(services)
+    wanted = {"code", "webserver", "daemon", "metrics", "mlflow", "postgres", "store", "proxy"}
+    assert wanted == set(services)
     for service in services.values():
         assert set(service.get("depends_on", {})) <= set(services)
 
 
-def test_ports_are_open_to_this_machine_only(services):
-    ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+def test_only_the_proxy_has_a_port_and_it_is_open_to_this_machine_only(services):
+    assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+    assert services["proxy"]["ports"] == ["${LISTEN:-127.0.0.1:8080}:8080"]
+
+
+def test_the_proxy_asks_for_a_login_before_anything(deploy):
+    for file in ("proxy/Caddyfile", "kubernetes/base/Caddyfile"):
+        lines = (deploy / file).read_text(encoding="utf-8").splitlines()
+        inside = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        assert inside[0] == "{$SITE} {"
+        assert inside[1] == "basic_auth {"
+        assert inside[2] == "{$LOGIN_USER} {$LOGIN_HASH}"
+
+
+def test_secrets_come_from_outside(deploy, services):
+    text = (deploy / "compose.yaml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\$\{(\w+):\?", text))
+    assert {"POSTGRES_PASSWORD", "STORE_SECRET", "LOGIN_HASH"} <= asked
+    example = (deploy / "example.env").read_text(encoding="utf-8")
+    given = dict(re.findall(r"^(\w+)=(.*)$", example, re.M))
+    assert asked <= set(given)
+    assert not any(given[name] for name in asked - {"STORE_KEY_ID"})
+    for service in services.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|HASH", name):
+                assert value.startswith("${"), name
 
 
 def test_workspace_names_the_code_service_and_its_port(deploy, services):
@@ -53,7 +91,8 @@ def test_every_service_starts_a_program_of_the_environment(services):
     from importlib.metadata import entry_points
 
     installed = {script.name for script in entry_points(group="console_scripts")}
-    assert {service["command"].split()[0] for service in services.values()} <= installed
+    ours = [service for service in services.values() if service["image"] == "phenolake"]
+    assert {service["command"].split()[0] for service in ours} <= installed
 
 
 def test_image_copies_files_that_exist(repository, deploy):
@@ -68,4 +107,6 @@ def test_image_copies_files_that_exist(repository, deploy):
 def test_compose_builds_a_stage_of_the_dockerfile(deploy, services):
     stages = re.findall(r"^FROM \S+ AS (\w+)$", (deploy / "Dockerfile").read_text("utf-8"), re.M)
     assert stages[-1] == "cpu"
-    assert all(service["build"]["target"].endswith(":-cpu}") for service in services.values())
+    built = [service["build"]["target"] for service in services.values() if "build" in service]
+    assert built
+    assert all(target.endswith(":-cpu}") for target in built)
