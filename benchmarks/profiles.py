@@ -1,7 +1,8 @@
 """Profiling steps: phenolake against pycytominer, copairs and harmonypy on the same data.
 
 `python benchmarks/profiles.py [--quick] [--threads N] [CASE ...]` prints every ratio of one run.
-`--lake 200` instead aggregates a table of 200 plates of 100,000 cells x 1,000 features on disk.
+`--lake 200` instead aggregates a table on disk of 200 plates of 100,000 cells x 1,000 features,
+which takes 24 GB; `--folder` says where.
 Each library runs each case in a process of its own, the two by turns. Seconds are medians: of
 wall time, and of processor time, which says more on a busy machine.
 """

@@ -17,7 +17,7 @@ from phenolake.profiling.robust_stats import statistic_named
 
 CELL_COUNT = "Metadata_CellCount"
 EXCLUDED_COUNT = "Metadata_ExcludedCellCount"
-_VALUES_AT_ONCE = 24_000_000  # about 100 MB of float32
+_VALUES_AT_ONCE = 16_000_000  # 64 MB of float32
 
 
 def aggregate(
