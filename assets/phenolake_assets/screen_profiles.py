@@ -29,9 +29,10 @@ from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, k
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_resources import LakeResource, ScreensResource
 
-#: Problems that make profiles wrong; the others (a feature without values or spread, treatments
-#: in one batch only) are listed, and what is unusable is dropped by name in `feature_selection`.
+#: Problems that make profiles wrong.
 _HARMFUL = ("no_controls", "duplicated_well", "infinite_values", "two_spellings")
+#: Problems that cost a feature, a plate or an answer, and leave the rest right.
+_COSTLY = ("one_well", "missing_feature", "constant_controls", "one_batch_only", "one_plate_batch")
 
 
 @dg.asset(
@@ -40,7 +41,7 @@ _HARMFUL = ("no_controls", "duplicated_well", "infinite_values", "two_spellings"
     group_name="gold",
     kinds={"deltalake"},
     metadata=table_metadata(FEATURE_SELECTION),
-    code_version="1",
+    code_version="2",
     retry_policy=STORAGE_RETRY,
     check_specs=[
         key_check("feature_selection"),
@@ -49,6 +50,12 @@ _HARMFUL = ("no_controls", "duplicated_well", "infinite_values", "two_spellings"
             asset="feature_selection",
             description="Every plate has controls; no well twice, no infinite value, "
             "no perturbation in two spellings.",
+        ),
+        dg.AssetCheckSpec(
+            "nothing_is_lost",
+            asset="feature_selection",
+            description="No plate costs the screen a feature that other plates have; no plate of one "
+            "well, no batch of one plate, no treatment in one batch alone.",
         ),
     ],
 )
@@ -72,7 +79,7 @@ def feature_selection(
             dropped,
             parameters={"recipe": start.recipe.name, start.table: start.version},
         )
-        harmful = problems.filter(pl.col("problem").is_in(_HARMFUL))
+        plates = start.all_profiles["Metadata_Plate"].n_unique()
         return run.report(
             commit,
             {
@@ -82,12 +89,8 @@ def feature_selection(
             },
             [
                 run.unique_keys(FEATURE_SELECTION, run.where),
-                dg.AssetCheckResult(
-                    check_name="inputs_are_sound",
-                    passed=harmful.is_empty(),
-                    severity=dg.AssetCheckSeverity.WARN,
-                    metadata={"problems": dg.MetadataValue.md(_as_table(harmful.head(20)))},
-                ),
+                _check("inputs_are_sound", problems.filter(pl.col("problem").is_in(_HARMFUL))),
+                _check("nothing_is_lost", _of_some_plates(problems, plates)),
             ],
         )
 
@@ -206,6 +209,25 @@ def consensus_profiles(
             },
             [run.unique_keys(CONSENSUS_PROFILES, run.where)],
         )
+
+
+def _of_some_plates(problems: pl.DataFrame, plates: int) -> pl.DataFrame:
+    """Costly problems; a feature that no plate has is no plate's fault."""
+    costly = problems.filter(pl.col("problem").is_in(_COSTLY))
+    everywhere = pl.len().over("problem", "feature") == plates
+    return costly.filter(pl.col("feature").is_null() | ~everywhere)
+
+
+def _check(name: str, problems: pl.DataFrame) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=problems.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "problems": dg.MetadataValue.md(_as_table(problems.head(20))),
+            "number of problems": problems.height,
+        },
+    )
 
 
 def _counts(words: pl.Series) -> dict[str, int]:

@@ -222,3 +222,48 @@ def test_normalized_profiles_are_kept_with_and_without_adjustments():
     kept = normalized.filter(~pl.col("Metadata_Normalization").str.contains("position"))
     assert kept.equals(plain)
     assert NORMALIZED_PROFILES.accepts("Metadata_InputVersion")
+
+
+def odd(plate: str, name: str, value: object) -> pl.Expr:
+    here = pl.col("Metadata_Plate") == plate
+    return pl.when(here).then(value).otherwise(pl.col(name)).alias(name)
+
+
+FEATURE = "Nuclei_Texture_F3"
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "words"),
+    [
+        (odd("P2", FEATURE, float("nan")), "nothing_is_lost", ("missing_feature", "plate P2", FEATURE)),
+        (odd("P2", FEATURE, 3.0), "nothing_is_lost", ("constant_controls", "plate P2", FEATURE)),
+        (odd("P2", FEATURE, float("inf")), "inputs_are_sound", ("infinite_values", "plate P2", FEATURE)),
+        (odd("P2", "Metadata_Well", pl.lit("A01")), "inputs_are_sound", ("duplicated_well", "plate P2", "A01")),
+        (odd("P2", "Metadata_Batch", pl.lit("B2")), "nothing_is_lost", ("one_plate_batch", "batch B2")),
+        (
+            odd("P2", "Metadata_Perturbation", pl.col("Metadata_Perturbation").str.to_uppercase()),
+            "inputs_are_sound",
+            ("two_spellings", "drug1", "DRUG1"),
+        ),
+        (
+            [odd("P2", "Metadata_Batch", pl.lit("B2")), odd("P2", "Metadata_Perturbation", pl.lit("new"))],
+            "nothing_is_lost",
+            ("one_batch_only", "batch B2", "new"),
+        ),
+        (None, "nothing_is_lost", ("one_well", "plate P2")),
+    ],
+)  # fmt: skip
+def test_bad_input_is_a_failed_check_that_names_plate_and_feature(screen, change, check, words):
+    for number, plate in enumerate(("P1", "P2", "P3")):
+        wells = wells_of(plate, "negcon", number)
+        if change is None and plate == "P2":
+            wells = wells.head(1)
+        elif change is not None:
+            wells = wells.with_columns(change)
+        where = {"Metadata_Screen": "S", "Metadata_Plate": plate}
+        screen.lake.write(WELL_PROFILES, wells, where)
+    result = screen.run("feature_selection")
+    checks = {one.check_name: one for one in result.get_asset_check_evaluations()}
+    assert not checks[check].passed
+    told = str(checks[check].metadata["problems"].value)
+    assert all(word in told for word in words), told

@@ -93,6 +93,24 @@ def ui(
 
 
 @app.command()
+def explore(
+    port: Annotated[int, typer.Option(help="Port of the pages.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    dagster_url: Annotated[
+        str, typer.Option(help="Dagster's address for links to it; empty: no links.")
+    ] = "http://127.0.0.1:3000",
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A host name browsers may use for this server; repeatable."),
+    ] = None,
+) -> None:
+    """Look at screens, plates, wells, cells, curves and maps in a browser; nothing is changed."""
+    from phenolake.cli.explore import serve_pages
+
+    raise typer.Exit(serve_pages(host, port, dagster_url, name or []))
+
+
+@app.command()
 def sql(
     query: Annotated[
         str | None, typer.Argument(help="One SQL statement; a prompt opens without it.")
@@ -150,6 +168,27 @@ def export(
     from phenolake.cli.export import export_table
 
     raise typer.Exit(export_table(table, out, screen, plate, version))
+
+
+@app.command()
+def correct(
+    profiles: Annotated[
+        Path,
+        typer.Argument(help="Well profiles of later plates, Parquet or CSV.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
+    screen: Annotated[str, typer.Option(help="Screen that was fitted.", show_default=False)],
+    correction: Annotated[
+        str, typer.Option(help="Its correction, such as none, sphering or tvn.")
+    ] = "sphering",
+    version: Annotated[
+        int | None, typer.Option(help="Version of fitted_recipes; default: the newest.")
+    ] = None,
+) -> None:
+    """Correct later plates as a screen's plates were corrected, which stay as they are."""
+    from phenolake.cli.correct import correct_profiles
+
+    raise typer.Exit(correct_profiles(profiles, out, screen, correction, version))
 
 
 @app.command(name="import")

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from phenolake.errors import ConfigurationError
+from phenolake.errors import ConfigurationError, UnknownNameError
 from phenolake.profiling import FittedRecipe
+from phenolake.profiling.feature_matrix import key_columns
+from phenolake.stages.reference import reference_named
 from phenolake.stages.screen_correction import (
     Version,
     fit_screen,
@@ -90,3 +92,36 @@ def corrected_by(
         pl.lit(start.table).alias("Metadata_InputTable"),
         pl.lit(start.version, pl.Int64).alias("Metadata_InputVersion"),
     )
+
+
+def correct_later(fits: pl.DataFrame, version: str, wells: pl.DataFrame) -> pl.DataFrame:
+    """Profiles of plates that a screen does not have, by one of its fitted versions.
+
+    Parameters
+    ----------
+    fits
+        Rows of `fitted_recipes` of one screen.
+    version
+        Correction method, with the adjustments if it has some, as in `Metadata_Correction`.
+    wells
+        A row per well of whole plates, as in `well_profiles`; without `Metadata_Batch` each plate
+        is a batch of its own.
+
+    Raises
+    ------
+    UnknownNameError
+        If the version was not fitted, or a column is missing.
+    ControlsMissingError
+        If a plate has no reference well; names it.
+    """
+    stored = {row["Metadata_Correction"]: row for row in fits.iter_rows(named=True)}
+    if version not in stored:
+        raise UnknownNameError("fitted correction", version, stored)
+    row = stored[version]
+    key_columns(wells, ("Metadata_Plate", "Metadata_ControlType"))
+    plate = pl.col("Metadata_Plate").cast(pl.String)
+    if "Metadata_Batch" not in wells.columns:
+        wells = wells.with_columns(pl.lit(None, pl.String).alias("Metadata_Batch"))
+    named = wells.with_columns(plate, pl.col("Metadata_Batch").cast(pl.String))
+    fitted = FittedRecipe.from_bytes(row["fit"], f"fit of {version}")
+    return transform_screen(named, version, fitted, reference_named(row["reference"]))

@@ -45,6 +45,11 @@ def reference_of(profiles: pl.DataFrame, rule: Rule = "auto") -> Reference:
     return CONTROLS if has_controls else _STOPGAP
 
 
+def reference_named(name: str) -> Reference:
+    """Return the reference of that name, as tables keep it."""
+    return ALL_WELLS if name == ALL_WELLS.name else CONTROLS
+
+
 def plates_without(profiles: pl.DataFrame, reference: Reference) -> dict[str, int]:
     """Plates with fewer than two reference wells, and how many they have, where others have two.
 
