@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from phenolake import __version__
 from phenolake.errors import PhenolakeError
+from phenolake.explorer.links import plate_link, screen_link
 from phenolake.identity import PlateKey
 from phenolake.images.planes import Problem, quarantine_rows
 from phenolake.lake import Commit, Lake
@@ -74,6 +75,11 @@ class Run:
         for part in rows:
             yield pa.RecordBatch.from_pylist(part, schema=table.arrow_schema())
 
+    @property
+    def page(self) -> str:
+        """Address of the page that shows the result; empty where there is none."""
+        return ""
+
     def report(
         self,
         commit: Commit,
@@ -87,6 +93,7 @@ class Run:
                 "seconds": round(time.monotonic() - self.started, 2),
                 "delta_version": commit.version,
                 "table": dg.MetadataValue.path(self.lake.table_uri(commit.table)),
+                **({"explorer": dg.MetadataValue.url(self.page)} if self.page else {}),
                 **metadata,
             },
             check_results=list(checks),
@@ -155,6 +162,12 @@ class PlateRun(Run):
         return self.screens.open().screen(self.key.screen)
 
     @property
+    def page(self) -> str:
+        """The plate's page of the explorer."""
+        address = self.screens.explorer_url
+        return address and address + plate_link(self.key.screen, self.key.plate)
+
+    @property
     def where(self) -> dict[str, str]:
         """The plate's Delta partition."""
         return self.key.where
@@ -216,6 +229,12 @@ class ScreenRun(Run):
     def screen(self) -> Screen:
         """The screen as it is on disk now."""
         return self.screens.open().screen(self.name)
+
+    @property
+    def page(self) -> str:
+        """The screen's page of the explorer."""
+        address = self.screens.explorer_url
+        return address and address + screen_link(self.name)
 
     @property
     def where(self) -> dict[str, str]:

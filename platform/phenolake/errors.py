@@ -91,6 +91,13 @@ class TableSchemaError(LakeError, ValueError):
         super().__init__(f"table {table!r}: {problem}")
 
 
+class NotFoundError(LakeError, LookupError):
+    """A screen, plate, well, site or cell that the lake does not hold."""
+
+    def __init__(self, kind: str, name: object, place: str = "the lake") -> None:
+        super().__init__(f"{place} has no {kind} {name!r}")
+
+
 class QueryError(LakeError, ValueError):
     """An SQL text is not one read-only statement, or DuckDB refuses it."""
 

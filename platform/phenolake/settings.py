@@ -42,10 +42,18 @@ class Settings(BaseSettings):
         default_factory=list,
         description="folders outside of a screen that links to its plates may lead to",
     )
+    explorer_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="address of `phenolake explore`, for links from Dagster; empty: no links",
+    )
     mlflow_uri: str = Field(
         "", description="MLflow tracking server; default SQLite in <home>/mlflow"
     )
     workers: int = Field(0, ge=0, description="processes per run; 0 uses every core")
+    ray_address: str = Field(
+        "", description="Ray cluster for the fields of a plate, e.g. ray://host:10001; empty: none"
+    )
+    ray_gpus: float = Field(0, ge=0, description="GPUs of one Ray worker; 0 uses cores only")
     quiet_time_s: float = Field(
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
     )

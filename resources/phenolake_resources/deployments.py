@@ -23,8 +23,13 @@ def resources_for(settings: Settings) -> dict[str, Any]:
             linked_folders=[str(folder) for folder in settings.linked_paths],
             quiet_time_s=settings.quiet_time_s,
             segmentation=settings.segmentation,
+            explorer_url=settings.explorer_url.rstrip("/"),
         ),
-        "compute": ComputeResource(workers=settings.workers),
+        "compute": ComputeResource(
+            workers=settings.workers,
+            ray_address=settings.ray_address,
+            ray_gpus=settings.ray_gpus,
+        ),
         "mlflow": MlflowResource(
             tracking_uri=settings.mlflow_tracking_uri,
             artifact_root=str(home / "mlflow" / "artifacts"),

@@ -25,6 +25,8 @@ class ScreensResource(dg.ConfigurableResource):
     )
     segmentation: str = Field(description="segmentation method of screens that name none")
 
+    explorer_url: str = Field("", description="address of `phenolake explore`; empty: no links")
+
     def open(self) -> ScreenRegistry:
         """The screens of this installation."""
         links = tuple(Path(folder) for folder in self.linked_folders)

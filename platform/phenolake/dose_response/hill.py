@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +51,18 @@ def curve_values(
     """
     midpoint = ec50 if ordinal else np.log10(ec50)
     return zero + (full - zero) * saturation(dose_axis(doses, ordinal), midpoint, hill)
+
+
+def fitted_values(curve: Mapping[str, Any], doses: ArrayLike) -> Floats:
+    """Response at each dose by a row of `dose_responses`."""
+    return curve_values(
+        doses,
+        float(curve["zero"]),
+        float(curve["full"]),
+        float(curve["ec50"]),
+        float(curve["hill"]),
+        ordinal=curve["Metadata_ConcentrationUnit"] == "ordinal",
+    )
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from phenolake.dose_response.hill import curve_values
+from phenolake.dose_response.hill import fitted_values
 from phenolake.pictures.png import new_figure, to_png
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def _panel(axes: Axes, curve: Mapping[str, Any], wells: pl.DataFrame) -> None:
     )  # fmt: skip
     doses = np.linspace(low, high, 200) if ordinal else np.geomspace(low, high, 200)
     if not curve["no_activity"]:
-        parameters = (float(curve[name]) for name in ("zero", "full", "ec50", "hill"))
-        axes.plot(doses, curve_values(doses, *parameters, ordinal=ordinal), color=_CURVE)
+        axes.plot(doses, fitted_values(curve, doses), color=_CURVE)
         if low <= curve["ec50"] <= high:
             axes.axvline(curve["ec50"], color=_CURVE, linestyle=":", linewidth=1)
             axes.axvspan(

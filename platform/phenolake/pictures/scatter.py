@@ -50,7 +50,7 @@ def profile_map(
     figure = new_figure(4.6 * len(names), 3.6 * len(tables))
     panels = figure.subplots(len(tables), len(names), squeeze=False)
     for (table, frame), row in zip(tables.items(), panels, strict=True):
-        shown, points, share = _principal_components(frame)
+        shown, points, share = principal_components(frame)
         for name, axes in zip(names, row, strict=True):
             if shown.schema[name].is_numeric():
                 _numbers(axes, points, shown[name], figure)
@@ -66,7 +66,7 @@ def profile_map(
     return to_png(figure)
 
 
-def _principal_components(frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+def principal_components(frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
     """Rows with values, their first two components (2, row), and the shares of variance."""
     values = matrix(frame, feature_columns(frame))
     finite = np.isfinite(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import polars as pl
@@ -28,14 +28,26 @@ _TREATMENT = (
 
 def responses_of(lake: Lake, config: ScreenConfig) -> tuple[pl.DataFrame, list[str]]:
     """A row per well of a screen with every response as a column, and the names of those."""
-    where = {"Metadata_Screen": config.name}
+    wanted = [*config.readout_columns, "Metadata_CellCount", *config.dose_responses]
+    return _responses(lake, config.name, dict.fromkeys(wanted))
+
+
+def responses_of_wells(lake: Lake, screen: str, names: Iterable[str]) -> pl.DataFrame:
+    """A row per well of a screen with these responses, those there are, as columns."""
+    wells, known = _responses(lake, screen, dict.fromkeys(names))
+    keys = ["Metadata_Screen", *_KEYS, *_TREATMENT]
+    wells = wells.with_columns(pl.lit(screen).alias("Metadata_Screen"))
+    return wells.select(*keys, *(name for name in names if name in known))
+
+
+def _responses(lake: Lake, screen: str, wanted: Collection[str]) -> tuple[pl.DataFrame, list[str]]:
+    where = {"Metadata_Screen": screen}
     profiles = _rows(lake, "well_profiles", where)
     if profiles.is_empty():
         profiles = _rows(lake, "normalized_profiles", where)
     if profiles.is_empty():
         return profiles.select(*_KEYS, *_TREATMENT), []
     known = [*feature_columns(profiles), "Metadata_CellCount"]
-    wanted = dict.fromkeys([*config.readout_columns, "Metadata_CellCount", *config.dose_responses])
     names = known if "all" in wanted else [name for name in wanted if name in known]
     wells = profiles.select(*_KEYS, *_TREATMENT, *names).unique(_KEYS, maintain_order=True)
     for more in (

@@ -1,0 +1,46 @@
+"""Two dimensions of a screen's profiles: principal components, or UMAP where it is installed."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from phenolake.errors import ConfigurationError, UnknownNameError
+from phenolake.pictures.scatter import principal_components
+from phenolake.profiling.feature_matrix import feature_columns, matrix
+from phenolake.stages.screen_profiles import profiles_of
+
+METHODS = ("pca", "umap")
+_SEED = 0
+
+
+def map_of(
+    profiles: pl.DataFrame, correction: str, method: str
+) -> tuple[pl.DataFrame, np.ndarray, tuple[str, str]]:
+    """Rows of one correction that have values, their points (2, row), and the axes' names.
+
+    Raises
+    ------
+    ConfigurationError
+        If UMAP is asked for and not installed, or there are too few profiles.
+    """
+    if method not in METHODS:
+        raise UnknownNameError("map", method, METHODS)
+    rows, points, share = principal_components(profiles_of(profiles, correction))
+    if method == "pca":
+        return rows, points, (f"PC1 ({share[0]:.0%} of variance)", f"PC2 ({share[1]:.0%})")
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise ConfigurationError(
+            "UMAP is not installed; `pip install umap-learn` adds it"
+        ) from error
+    values = matrix(rows, feature_columns(rows)).T
+    complete = values[:, np.isfinite(values).all(axis=0)]
+    if rows.height < 5:
+        raise ConfigurationError(f"{rows.height} profiles are too few for UMAP")
+    neighbours = min(15, rows.height - 1)
+    embedded = UMAP(n_neighbors=neighbours, metric="cosine", random_state=_SEED).fit_transform(
+        complete
+    )
+    return rows, np.asarray(embedded, np.float64).T, ("UMAP 1", "UMAP 2")

@@ -1,0 +1,281 @@
+"""The pages themselves: what each reads and which template shows it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from phenolake.errors import NotFoundError, UnknownNameError
+from phenolake.explorer import links
+from phenolake.explorer.cells import class_examples, treatment_examples
+from phenolake.explorer.drawing import curve_svg, names_of, plate_svg, scatter_svg
+from phenolake.explorer.maps import METHODS, map_of
+from phenolake.pictures.composite import png_of, tiled
+from phenolake.service.api import AsShown, Name
+from phenolake.service.images import Pictures, class_colour
+from phenolake.service.reading import LakeReader, value_columns
+from phenolake.stages.dose_responses import responses_of_wells
+
+Text = Annotated[str, Query(max_length=300)]
+_HERE = Path(__file__).parent
+_CELLS = 24
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update({n: getattr(links, n) for n in dir(links) if n.endswith("link")})
+    environment.filters["number"] = _number
+    return environment
+
+
+def _number(value: object) -> object:
+    """A value as people read it: four digits, nothing for null."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    return HTMLResponse(_templates().get_template(template).render(**values), status)
+
+
+def problem_page(message: str, status: int) -> HTMLResponse:
+    """Page that says what was wrong with a request."""
+    return _page("problem.html", status, message=message)
+
+
+def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
+    """Pages over one lake; `dagster_url` is where links to runs lead, if anywhere."""
+    pages = APIRouter(default_response_class=HTMLResponse)
+    pictures = Pictures(reader)
+    _templates().globals["dagster_url"] = dagster_url.rstrip("/")
+
+    @pages.get("/style.css")
+    def style() -> Response:
+        return Response((_HERE / "templates" / "style.css").read_bytes(), media_type="text/css")
+
+    @pages.get("/")
+    def screens() -> Response:
+        summary = {row["Metadata_Screen"]: row for row in reader.mart("screen_summary").to_dicts()}
+        return _page("screens.html", names=reader.screens(), summary=summary)
+
+    @pages.get("/api")
+    def service(request: Request) -> Response:
+        described = request.app.openapi()["paths"]
+        return _page("api.html", paths=described, address=str(request.base_url).rstrip("/"))
+
+    @pages.get("/screens/{screen}")
+    def screen_(screen: Name, readout: Text = "") -> Response:
+        plates = reader.plates(screen)
+        hits = _treated(reader.mart("hits", screen))
+        readouts = hits["readout"].unique().sort().to_list() if hits.height else []
+        chosen = readout if readout in readouts else next(iter(readouts), "")
+        hits = hits.filter(pl.col("readout") == chosen) if hits.height else hits
+        return _page(
+            "screen.html", screen=screen, plates=plates, readouts=readouts, readout=chosen,
+            quality=_by_plate(reader.mart("plate_quality", screen)), hits=hits.head(200).to_dicts(),
+            summary=next(iter(reader.mart("screen_summary", screen).to_dicts()), {}),
+        )  # fmt: skip
+
+    @pages.get("/screens/{screen}/plates/{plate}")
+    def plate_(screen: Name, plate: Name, column: Text = "") -> Response:
+        wells = reader.wells(screen, plate)
+        columns = value_columns(wells)
+        chosen = column or ("Metadata_CellCount" if "Metadata_CellCount" in columns else columns[0])
+        if chosen not in columns:
+            raise UnknownNameError("column", chosen, columns)
+        picture, scale = plate_svg(wells, chosen)
+        quality = reader.mart("plate_quality", screen)
+        if quality.height:
+            quality = quality.filter(pl.col("Metadata_Plate") == plate)
+        return _page(
+            "plate.html", screen=screen, plate=plate, columns=columns, column=chosen,
+            picture=picture, scale=scale, quality=quality.to_dicts(), excluded=excluded(screen, plate),
+        )  # fmt: skip
+
+    def excluded(screen: str, plate: str) -> list[dict[str, Any]]:
+        rows = reader.read("image_quality", reader.plate(screen, plate)).drop_nulls("reason")
+        return rows.sort("Metadata_Well", "Metadata_Site", "channel").head(500).to_dicts()
+
+    @pages.get("/screens/{screen}/plates/{plate}/wells/{well}")
+    def well_(screen: Name, plate: Name, well: Name, view: AsShown, site: int = 0) -> Response:
+        row = reader.well(screen, plate, well)
+        name = str(row["Metadata_Well"])
+        here = pl.col("Metadata_Well") == name
+        where = reader.plate(screen, plate)
+        sites = [s.site for s in pictures.sites(screen, plate, name)]
+        quality = reader.read("image_quality", where).filter(here)
+        predictions = reader.mart("phenotype_shares", screen)
+        if predictions.height:
+            predictions = predictions.filter(here, pl.col("Metadata_Plate") == plate)
+        return _page(
+            "well.html", screen=screen, plate=plate, well=name, row=row, sites=sites, view=view,
+            site=site if site in sites else sites[0], channels=pictures.channels(screen, plate),
+            treatment=[(k, v) for k, v in row.items() if k.startswith("Metadata_") and v is not None],
+            quality=quality.to_dicts(), predictions=predictions.to_dicts(),
+            key=class_key(screen) if view.colour_by == "class" else [],
+            neighbours=_neighbours(reader.wells(screen, plate)["Metadata_Well"].to_list(), name),
+        )  # fmt: skip
+
+    def class_key(screen: str) -> list[tuple[str, tuple[int, int, int]]]:
+        rows = reader.read("model_predictions", {"Metadata_Screen": screen}, ["label"])
+        labels = rows["label"].unique().sort().to_list()
+        return [(label, class_colour(label, labels)) for label in labels]
+
+    @pages.get("/screens/{screen}/treatment")
+    def treatment(screen: Name, perturbation: Text, dose: float | None = None) -> Response:
+        wells = [reader.wells(screen, plate) for plate in reader.plates(screen)]
+        table = pl.concat(wells, how="diagonal_relaxed")
+        of = table.filter(pl.col("Metadata_Perturbation") == perturbation)
+        if of.is_empty():
+            raise NotFoundError("perturbation", perturbation, f"screen {screen}")
+        doses = of["Metadata_Concentration"].drop_nulls().unique().sort().to_list()
+        shown = of.filter(pl.col("Metadata_Concentration") == dose) if dose is not None else of
+        controls = table.filter(
+            pl.col("Metadata_ControlType") == "negcon",
+            pl.col("Metadata_Plate").is_in(shown["Metadata_Plate"].implode()),
+        )
+        marts: dict[str, Any] = {}
+        for name in ("hits", "dose_response", "similar_perturbations"):
+            rows = reader.mart(name, screen)
+            same = pl.col("Metadata_Perturbation") == perturbation
+            marts[name] = rows.filter(same).to_dicts() if rows.height else []
+        return _page(
+            "treatment.html", screen=screen, perturbation=perturbation, dose=dose, doses=doses,
+            wells=shown.sort("Metadata_Concentration", "Metadata_Plate", "Metadata_Well").to_dicts(),
+            examples=treatment_examples(reader, screen, shown, controls, 12), **marts,
+        )  # fmt: skip
+
+    @pages.get("/screens/{screen}/classes")
+    def classes(screen: Name, model: Text = "", label: Text = "") -> Response:
+        reader.plates(screen)
+        rows = reader.read("model_predictions", {"Metadata_Screen": screen})
+        models = rows["model_name"].unique().sort().to_list()
+        chosen = model if model in models else next(iter(models), "")
+        labels = rows.filter(pl.col("model_name") == chosen)["label"].unique().sort().to_list()
+        shown = label if label in labels else next(iter(labels), "")
+        return _page(
+            "classes.html", screen=screen, models=models, model=chosen, labels=labels, label=shown,
+            comparison=reader.mart("model_comparison", screen).to_dicts(),
+            examples=class_examples(reader, screen, chosen, shown, _CELLS) if shown else [],
+        )  # fmt: skip
+
+    @pages.get("/screens/{screen}/curves")
+    def curves(screen: Name, response: Text = "") -> Response:
+        reader.plates(screen)
+        rows = reader.mart("dose_response", screen)
+        names = rows["response"].unique().sort().to_list() if rows.height else []
+        chosen = response if response in names else next(iter(names), "")
+        shown = rows.filter(pl.col("response") == chosen).to_dicts() if names else []
+        return _page("curves.html", screen=screen, responses=names, response=chosen, curves=shown)
+
+    @pages.get("/screens/{screen}/curve")
+    def curve(screen: Name, perturbation: Text, response: Text, unit: Text = "") -> Response:
+        reader.plates(screen)
+        rows = reader.mart("dose_response", screen)
+        found = rows.filter(
+            pl.col("Metadata_Perturbation") == perturbation, pl.col("response") == response
+        ).to_dicts() if rows.height else []  # fmt: skip
+        found = [r for r in found if not unit or r["Metadata_ConcentrationUnit"] == unit]
+        if not found:
+            raise NotFoundError("curve", f"{perturbation}, {response}", f"screen {screen}")
+        wells = responses_of_wells(reader.lake, screen, [response])
+        treated = wells.filter(
+            pl.col("Metadata_Perturbation") == perturbation,
+            pl.col("Metadata_ControlType").fill_null("trt") != "negcon",
+        )
+        plates = treated["Metadata_Plate"].unique()
+        controls = wells.filter(
+            pl.col("Metadata_ControlType") == "negcon",
+            pl.col("Metadata_Plate").is_in(plates.implode()),
+        )
+        images = treated.sort("Metadata_Concentration", "Metadata_Plate", "Metadata_Well").unique(
+            "Metadata_Concentration", keep="first", maintain_order=True
+        )
+        return _page(
+            "curve.html", screen=screen, curve=found[0], images=images.to_dicts(),
+            picture=curve_svg(found[0], pl.concat([controls, treated])),
+        )  # fmt: skip
+
+    @pages.get("/screens/{screen}/map")
+    def map_(
+        screen: Name, colour: Text = "Metadata_MOA", correction: Text = "", method: Text = "pca"
+    ) -> Response:
+        reader.plates(screen)
+        profiles = reader.read("batch_corrected_profiles", {"Metadata_Screen": screen})
+        corrections = profiles["Metadata_Correction"].unique().sort().to_list()
+        if not corrections:
+            raise NotFoundError("corrected profile", screen)
+        chosen = correction if correction in corrections else corrections[0]
+        columns = [c for c in profiles.columns if c.startswith("Metadata_")]
+        if colour not in columns:
+            raise UnknownNameError("column", colour, columns)
+        rows, points, axes = map_of(profiles, chosen, method)
+        where = rows.select("Metadata_Plate", "Metadata_Well", "Metadata_Perturbation").rows()
+        picture, legend = scatter_svg(
+            points, names_of(rows[colour]),
+            [links.well_link(screen, plate, well) for plate, well, _ in where],
+            [f"{plate} {well}: {name or 'no perturbation'}" for plate, well, name in where], axes,
+        )  # fmt: skip
+        return _page(
+            "map.html", screen=screen, picture=picture, legend=legend, colour=colour, columns=columns,
+            correction=chosen, corrections=corrections, method=method, methods=METHODS,
+        )  # fmt: skip
+
+    @pages.get("/cells.png")
+    def cells_picture(
+        cell: Annotated[list[str], Query(max_length=100)],
+        view: AsShown,
+        size: Annotated[int, Query(ge=16, le=512)] = 96,
+    ) -> Response:
+        crops = pictures.cells(_cells(cell), view, size)
+        return Response(png_of(tiled(crops, min(len(crops), 6))), media_type="image/png")
+
+    return pages
+
+
+def _cells(texts: list[str]) -> pl.DataFrame:
+    """Cells of an address, each `screen/plate/well/site/y/x`, quoted."""
+    rows = []
+    for text in texts:
+        parts = text.split("/")
+        try:
+            screen, plate, well, site, y, x = parts
+            rows.append((screen, plate, well, int(site), float(y), float(x)))
+        except ValueError as error:
+            raise NotFoundError("cell", text) from error
+    keys = ["Screen", "Plate", "Well", "Site"]
+    return pl.DataFrame(
+        rows, [*(f"Metadata_{k}" for k in keys), "center_y", "center_x"], orient="row"
+    )
+
+
+def _treated(hits: pl.DataFrame) -> pl.DataFrame:
+    return hits.filter(~pl.col("is_control")) if hits.height else hits
+
+
+def _by_plate(quality: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in quality.to_dicts():
+        rows.setdefault(row["Metadata_Plate"], []).append(row)
+    return rows
+
+
+def _neighbours(names: list[str], name: str) -> tuple[str | None, str | None]:
+    place = names.index(name)
+    return (
+        names[place - 1] if place else None,
+        names[place + 1] if place + 1 < len(names) else None,
+    )
