@@ -1,0 +1,124 @@
+"""Map an engine function over fields on a Ray cluster: the same results as on this machine.
+
+A worker that dies costs the fields it was at; Ray gives them to another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+from phenolake.compute import Item, Result
+from phenolake.errors import ConfigurationError
+
+#: Fields given out ahead of the oldest one that is not done yet, for each worker.
+_AHEAD = 2
+_RETRIES = 5
+
+
+@dataclass(frozen=True)
+class RayCompute:
+    """Tasks of one core each on a cluster; with `gpus`, actors that keep their model loaded.
+
+    Parameters
+    ----------
+    address
+        `ray://<host>:10001`, `<host>:6379`, or `auto` for the cluster of this machine.
+    gpus
+        GPUs of one worker; 0 means none are used. May be a fraction, so that workers share one.
+    workers
+        Workers at the same time; 0 means as many as the cluster has cores, or GPUs for.
+
+    Raises
+    ------
+    ConfigurationError
+        When it is used and Ray is not installed or the cluster does not answer.
+    """
+
+    address: str
+    gpus: float = 0
+    workers: int = 0
+
+    @property
+    def worker_count(self) -> int:
+        """Fields worked on at the same time."""
+        resources = self._ray().cluster_resources()
+        has, each = (resources.get("GPU", 0), self.gpus) if self.gpus else (resources["CPU"], 1)
+        available = max(1, int(has / each))
+        return min(self.workers, available) if self.workers else available
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Apply `function` to every item; results come in order, lazily.
+
+        Items are taken as workers become free, so that a plate's pixels never wait in memory.
+        """
+        ray = self._ray()
+        submit = self._to_actors(ray, function) if self.gpus else self._to_tasks(ray, function)
+        waiting: deque[Any] = deque()
+        most = _AHEAD * self.worker_count
+        try:
+            for item in items:
+                waiting.append(submit(item))
+                if len(waiting) >= most:
+                    yield _result(ray, waiting.popleft())
+            while waiting:
+                yield _result(ray, waiting.popleft())
+        finally:
+            for reference in waiting:  # nobody wants these any more
+                ray.cancel(reference, force=not self.gpus)
+
+    def _to_tasks(self, ray: Any, function: Callable[[Item], Result]) -> Callable[[Item], Any]:
+        task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_apply)
+        held = ray.put(function)
+        return lambda item: task.remote(held, item)
+
+    def _to_actors(self, ray: Any, function: Callable[[Item], Result]) -> Callable[[Item], Any]:
+        options = {"num_gpus": self.gpus, "max_restarts": -1, "max_task_retries": _RETRIES}
+        actor = ray.remote(**options)(_Holder)
+        held = ray.put(function)
+        turns = cycle([actor.remote(held) for _ in range(self.worker_count)])
+        return lambda item: next(turns).apply.remote(item)
+
+    def _ray(self) -> Any:
+        try:
+            import ray
+        except ImportError:
+            raise ConfigurationError(
+                "PHENOLAKE_RAY_ADDRESS is set and Ray is not installed: "
+                "pip install 'phenolake[cluster]', or unset it"
+            ) from None
+        if not ray.is_initialized():
+            try:
+                ray.init(self.address, log_to_driver=True, logging_level="ERROR")
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise ConfigurationError(
+                    f"no Ray cluster answers at {self.address}; start it, or unset "
+                    "PHENOLAKE_RAY_ADDRESS to use this machine's cores"
+                ) from error
+        return ray
+
+
+class _Holder:
+    """Keeps a function, and with it the model that it loads, for many items."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def apply(self, item: Any) -> Any:
+        """Result for one item."""
+        return self._function(item)
+
+
+def _apply(function: Callable[[Item], Result], item: Item) -> Result:
+    return function(item)
+
+
+def _result(ray: Any, reference: Any) -> Any:
+    """The result, or the error that the function itself raised, as a local run would."""
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error

@@ -1,0 +1,93 @@
+"""Fields on a Ray cluster: the results of a local run, in order, whatever happens to a worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from compute import fields
+from phenolake.compute import LocalCompute
+from phenolake.errors import ConfigurationError
+from phenolake.ray_compute import RayCompute
+from phenolake.settings import Settings
+from phenolake_resources import resources_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCompute]:
+    ray = pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            logging_level="ERROR",
+            log_to_driver=False,
+            object_store_memory=80 << 20,
+            runtime_env={"env_vars": {"PYTHONPATH": os.environ["PYTHONPATH"]}},
+        )
+        try:
+            yield RayCompute("auto")
+        finally:
+            ray.shutdown()
+
+
+def test_results_are_bit_for_bit_those_of_a_local_run_and_in_order(cluster):
+    assert cluster.worker_count == 2
+    there = list(cluster.map(fields.filtered, range(12)))
+    here = list(LocalCompute(1).map(fields.filtered, range(12)))
+    assert all(np.array_equal(one, other) for one, other in zip(there, here, strict=True))
+
+
+def test_items_are_taken_as_workers_become_free(cluster):
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    results = cluster.map(fields.filtered, items())
+    next(results)
+    assert len(taken) == 4
+    results.close()
+
+
+def test_an_error_of_the_function_is_raised_as_itself(cluster):
+    with pytest.raises(ValueError, match="field 3 is odd") as caught:
+        list(cluster.map(fields.refuse, range(6)))
+    assert type(caught.value) is ValueError
+
+
+def test_a_killed_worker_costs_its_field_only(cluster, tmp_path):
+    tasks = [(str(tmp_path), number) for number in range(8)]
+    assert list(cluster.map(fields.count_and_die_once, tasks)) == [n * n for n in range(8)]
+    starts = [int(mark.name.split("-")[0]) for mark in tmp_path.iterdir()]
+    assert starts.count(2) == 2
+    assert len(starts) <= 8 + 2
+
+
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(ConfigurationError, match=r"no Ray cluster answers at ray://host:1"):
+        list(RayCompute("ray://host:1").map(fields.filtered, [1]))
+
+
+def test_the_setting_chooses_where_fields_are_processed(tmp_path):
+    local = resources_for(Settings(home=tmp_path, workers=3))["compute"].open()
+    assert local == LocalCompute(3)
+    remote = resources_for(Settings(home=tmp_path, ray_address="ray://h:1", ray_gpus=0.5))
+    assert remote["compute"].open() == RayCompute("ray://h:1", gpus=0.5)
