@@ -5,12 +5,14 @@ from __future__ import annotations
 import dagster as dg
 
 from phenolake_assets.dose_responses import dose_responses
+from phenolake_assets.embeddings import cell_embeddings, embedding_profiles
 from phenolake_assets.feature_dictionary import feature_dictionary
 from phenolake_assets.field_features import field_features
 from phenolake_assets.fitted_recipes import fitted_recipes
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
 from phenolake_assets.model_predictions import model_predictions
+from phenolake_assets.model_scores import model_scores
 from phenolake_assets.models import phenotype_forest, phenotype_network
 from phenolake_assets.objects import objects
 from phenolake_assets.partitions import plates, screens
@@ -56,6 +58,9 @@ SCREEN_ASSETS = [
     phenotype_forest,
     phenotype_network,
     model_predictions,
+    cell_embeddings,
+    embedding_profiles,
+    model_scores,
     dose_responses,
 ]
 

@@ -25,9 +25,19 @@ OF_PLATES = [
     "well_profiles",
     "normalized_profiles",
 ]
-OF_SCREENS = ["batch_corrected_profiles", "consensus_profiles", "model_predictions"]
+OF_SCREENS = [
+    "batch_corrected_profiles",
+    "consensus_profiles",
+    "model_predictions",
+    "cell_embeddings",
+    "embedding_profiles",
+    "model_scores",
+]
 MODELS = ["phenotype_forest", "phenotype_network"]
-PLAIN = {"plate_map", "objects", "single_cell_crops", "consensus_profiles", "model_predictions"}
+PLAIN = {
+    *("plate_map", "objects", "single_cell_crops", "consensus_profiles", "model_predictions"),
+    *("cell_embeddings", "embedding_profiles", "model_scores"),
+}
 
 #: Rows of the two screens: plates, wells, sites, cells and channels are those of `plates.py`.
 GFP_PLATE = {"Metadata_Screen": "gfp", "Metadata_Plate": "P1"}
@@ -122,6 +132,37 @@ def test_predictions_carry_run_version_and_probabilities_that_sum_to_one(materia
         pl.col("probabilities").list.eval(pl.element().struct.field("probability")).list.sum()
     )
     assert sums.to_series().to_list() == pytest.approx([1.0] * predictions.height, abs=1e-5)
+
+
+def test_every_cell_has_an_embedding_and_every_well_a_profile_of_them(materialized):
+    lake = materialized.home.lake
+    where = {"Metadata_Screen": "gfp"}
+    embeddings = lake.read("cell_embeddings", where)
+    assert embeddings.height == 2 * CELLS
+    assert embeddings["embedding"].list.len().unique().to_list() == [50]
+    version = metadata_of(materialized, "gfp", "phenotype_network")["model"]
+    assert f"models:/gfp-network/{embeddings['model_version'][0]}" == version
+    profiles = lake.read("embedding_profiles", where)
+    raw = profiles.filter(pl.col("Metadata_Correction") == "uncorrected")
+    assert raw.height == 2 * 4
+    well = (pl.col("Metadata_Plate") == "P2") & (pl.col("Metadata_Well") == "B02")
+    of_well = embeddings.filter(well)["embedding"].list.get(0).mean()
+    assert raw.filter(well)["Cells_Embedding_001"].to_list() == pytest.approx([of_well], rel=1e-5)
+    assert raw["Metadata_CellCount"].to_list() == [9] * 8
+
+
+def test_models_are_scored_on_the_same_held_out_cells_with_their_cost(materialized):
+    scores = materialized.home.lake.read("model_scores", {"Metadata_Screen": "gfp"})
+    cells = scores.filter(pl.col("question") == "class of cells in held-out wells")
+    assert dict(cells.select("model_name", "approach").unique().iter_rows()) == {
+        "gfp-forest": "stage-wise",
+        "gfp-network": "end-to-end",
+    }
+    assert cells["judged"].n_unique() == 1
+    assert cells.select((pl.col("fit_cpu_seconds") > 0).all()).item()
+    assert cells["training_cells"].null_count() == 0
+    assert cells.filter(pl.col("approach") == "end-to-end")["parameters"].min() > 0
+    assert scores.filter(pl.col("question") == "profiles after none").height > 0
 
 
 def test_a_screen_has_the_features_of_its_own_channels_only(materialized):

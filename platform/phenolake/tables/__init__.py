@@ -17,6 +17,7 @@ from phenolake.tables.gold import (
 )
 from phenolake.tables.gold_curves import DOSE_RESPONSES
 from phenolake.tables.gold_fits import FITTED_RECIPES, WELL_HETEROGENEITY
+from phenolake.tables.gold_models import EMBEDDING_PROFILES, MODEL_SCORES
 from phenolake.tables.gold_scores import (
     BATCH_SCORES,
     FEATURE_SELECTION,
@@ -62,6 +63,8 @@ TABLES: dict[str, Table] = {
         REPLICATE_SCORES,
         SEGMENTATION_SCORES,
         MODEL_PREDICTIONS,
+        EMBEDDING_PROFILES,
+        MODEL_SCORES,
         DOSE_RESPONSES,
     )
 }
@@ -80,12 +83,14 @@ __all__ = [
     "CELL_EMBEDDINGS",
     "CONSENSUS_PROFILES",
     "DOSE_RESPONSES",
+    "EMBEDDING_PROFILES",
     "FEATURE_DICTIONARY",
     "FEATURE_SELECTION",
     "FITTED_RECIPES",
     "ILLUMINATION_FUNCTIONS",
     "IMAGE_QUALITY",
     "MODEL_PREDICTIONS",
+    "MODEL_SCORES",
     "NORMALIZED_PROFILES",
     "OBJECTS",
     "PLATE_MAP",

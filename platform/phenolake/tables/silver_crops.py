@@ -36,7 +36,7 @@ CELL_EMBEDDINGS = Table(
     Layer.SILVER,
     grain="one row per cell and network: what the network sees in the cell",
     key=(*_CELL, "model_name", "model_version"),
-    partition_by=PER_PLATE,
+    partition_by=("Metadata_Screen",),
     columns=(
         *_CELL_COLUMNS,
         Column("model_name", pa.string(), "registered model in MLflow", nullable=False),

@@ -1,0 +1,127 @@
+"""Gold asset: measured features and pixels, forests and networks, judged alike."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from phenolake.errors import UnknownNameError
+from phenolake.modeling import LoadedModel, TrainedNetwork, load_model
+from phenolake.modeling.tracking import Tracker
+from phenolake.stages.model_scores import (
+    END_TO_END,
+    STAGE_WISE,
+    Cost,
+    cell_scores,
+    profile_scores,
+)
+from phenolake.tables import MODEL_SCORES
+from phenolake_assets.columns import table_metadata
+from phenolake_assets.embeddings import UNCORRECTED, embedding_profiles
+from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.model_predictions import model_predictions
+from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.screen_profiles import batch_corrected_profiles
+from phenolake_resources import LakeResource, MlflowResource, ScreensResource
+
+
+@dg.asset(
+    deps=[model_predictions, embedding_profiles, batch_corrected_profiles],
+    partitions_def=screen_partitions,
+    group_name="gold",
+    kinds={"deltalake", "mlflow"},
+    metadata=table_metadata(MODEL_SCORES),
+    code_version="1",
+    retry_policy=STORAGE_RETRY,
+    check_specs=[key_check("model_scores")],
+)
+def model_scores(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    screens: ScreensResource,
+    mlflow: MlflowResource,
+) -> dg.MaterializeResult:
+    """Stage-wise and end-to-end models on the same cells and wells, with their cost and data."""
+    with clear_failures():
+        run = ScreenRun.start(context, lake, screens)
+        tracker = mlflow.open()
+        predictions = run.lake.read("model_predictions", run.where)
+        models = predictions.select("model_name", "model_version").unique().sort("model_name")
+        costs = {name: _cost(tracker, name, version) for name, version in models.iter_rows()}
+        parts = [cell_scores(predictions, costs), *_of_profiles(run, costs)]
+        parts = [part for part in parts if part.height]
+        rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
+        commit = run.land(
+            MODEL_SCORES,
+            rows,
+            parameters={
+                table: run.lake.version(table)
+                for table in ("model_predictions", "embedding_profiles", "batch_corrected_profiles")
+            },
+        )
+        return run.report(
+            commit,
+            {"scores": dg.MetadataValue.md(_table(rows))},
+            [run.unique_keys(MODEL_SCORES, run.where)],
+        )
+
+
+def _of_profiles(run: ScreenRun, costs: dict[str, Cost]) -> Iterator[pl.DataFrame]:
+    """Profiles of features and profiles of embeddings, after the same corrections."""
+    recipe = run.screen.config.recipe
+    measured = run.lake.read("batch_corrected_profiles", run.where)
+    if measured.height:
+        version = str(run.lake.version("batch_corrected_profiles"))
+        yield profile_scores(measured, f"features, {recipe}", version, Cost(STAGE_WISE))
+    embedded = run.lake.read("embedding_profiles", run.where).filter(
+        pl.col("Metadata_Correction") != UNCORRECTED
+    )
+    if embedded.height:
+        model, _, version = embedded["Metadata_Model"][0].rpartition("/")
+        yield profile_scores(
+            embedded, f"{model}, {recipe}", version, costs.get(model, Cost(END_TO_END))
+        )
+
+
+def _cost(tracker: Tracker, name: str, version: str) -> Cost:
+    try:
+        model = load_model(f"models:/{name}/{version}", tracker.tracking_uri)
+    except UnknownNameError:
+        return Cost(STAGE_WISE)
+    data = tracker.client.get_run(model.run_id).data
+    prefix = "data_version."
+    versions = {
+        key.removeprefix(prefix): value
+        for key, value in data.tags.items()
+        if key.startswith(prefix)
+    }
+    return Cost(
+        END_TO_END if model.kind == TrainedNetwork.kind else STAGE_WISE,
+        int(data.params["cells.train"]) if "cells.train" in data.params else None,
+        _learned(model),
+        _seconds(data.params.get("fit_seconds")),
+        _seconds(data.params.get("fit_cpu_seconds")),
+        data.tags.get("split_sha256"),
+        ", ".join(f"{table} v{version}" for table, version in versions.items()) or None,
+    )
+
+
+def _learned(model: LoadedModel) -> int | None:
+    if not isinstance(model.model, TrainedNetwork):
+        return None
+    return sum(value.size for value in model.model.state.values())
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else float(text)
+
+
+def _table(rows: pl.DataFrame) -> str:
+    lines = ["| model | approach | question | score | value |", "| --- | --- | --- | --- | --- |"]
+    if rows.height:
+        chosen = rows.select("model_name", "approach", "question", "score", "value")
+        lines += [
+            f"| {' | '.join(map(str, texts))} | {'-' if value is None else f'{value:.3f}'} |"
+            for *texts, value in chosen.iter_rows()
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""What any network sees in cells: the numbers of its last layer before the classes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from phenolake.errors import ModelFileError, TrainingDataError
+from phenolake.modeling.encoder import Encoder
+from phenolake.modeling.prediction import load_model
+from phenolake.modeling.trained_network import TrainedNetwork
+from phenolake.modeling.weights import DESCRIPTION_FILE, read_encoder, weights_sha256
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network that embeds crops, and what it is called; version is its weights' hash in a folder."""
+
+    model: TrainedNetwork | Encoder
+    name: str
+    version: str
+
+
+def load_network(uri: str | Path, tracking_uri: str | None = None) -> LoadedNetwork:
+    """Return a network that embeds: a registered one, or a classifier or encoder from a folder.
+
+    Raises
+    ------
+    UnknownNameError
+        If the registry has no such model.
+    ModelFileError
+        If its files are missing or damaged.
+    TrainingDataError
+        If it is no network.
+    """
+    if not str(uri).startswith("models:") and _kind(Path(uri)) == Encoder.kind:
+        encoder = read_encoder(Path(uri))
+        return LoadedNetwork(encoder, Path(uri).name, weights_sha256(encoder)[:12])
+    loaded = load_model(uri, tracking_uri)
+    if not isinstance(loaded.model, TrainedNetwork):
+        raise TrainingDataError(f"{uri} is a {loaded.kind}; only networks have embeddings")
+    version = loaded.version or weights_sha256(loaded.model)[:12]
+    return LoadedNetwork(loaded.model, loaded.name or Path(uri).name, version)
+
+
+def embed(
+    data: np.ndarray, model: str | Path | LoadedNetwork | TrainedNetwork | Encoder
+) -> np.ndarray:
+    """Return the embeddings of crops by any network, float32 (n, unit).
+
+    Parameters
+    ----------
+    data
+        Crops (n, channel, y, x) or (n, y, x), see `as_uint8`.
+    model
+        A network, or what `load_network` takes.
+
+    Raises
+    ------
+    TrainingDataError
+        If the crops don't fit the network.
+    """
+    if isinstance(model, str | Path):
+        model = load_network(model)
+    return (model.model if isinstance(model, LoadedNetwork) else model).embed(data)
+
+
+def _kind(folder: Path) -> str:
+    path = folder / DESCRIPTION_FILE
+    try:
+        return str(json.loads(path.read_text()).get("kind"))
+    except FileNotFoundError as error:
+        raise ModelFileError(path, "missing; a model is two files") from error
+    except (ValueError, AttributeError) as error:
+        raise ModelFileError(path, f"not a usable model ({error})") from error

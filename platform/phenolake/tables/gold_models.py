@@ -1,0 +1,72 @@
+"""Gold tables of networks: profiles made of embeddings, and models set side by side."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from phenolake.tables import keys
+from phenolake.tables.bronze import PER_PLATE
+from phenolake.tables.declare import Column, Features, Layer, Table
+
+PER_SCREEN = ("Metadata_Screen",)
+
+EMBEDDING_PROFILES = Table(
+    "embedding_profiles",
+    Layer.GOLD,
+    grain="one row per well and correction method: mean embedding of its cells, after the recipe",
+    key=(*PER_PLATE, "Metadata_Well", "Metadata_Correction"),
+    partition_by=PER_SCREEN,
+    columns=(
+        keys.SCREEN,
+        keys.BATCH,
+        keys.PLATE,
+        keys.WELL,
+        *keys.TREATMENT,
+        keys.CELL_COUNT,
+        Column(
+            "Metadata_Correction",
+            pa.string(),
+            "correction method, e.g. sphering; uncorrected: the mean embedding as it is",
+            nullable=False,
+        ),
+        Column("Metadata_Model", pa.string(), "name/version of the network", nullable=False),
+    ),
+    features=Features(pa.float64(), "unit of the network's last layer, Cells_Embedding_<number>"),
+    free_metadata=True,
+)
+
+MODEL_SCORES = Table(
+    "model_scores",
+    Layer.GOLD,
+    grain="one row per screen, model, question and score; models of a question are judged alike",
+    key=(*PER_SCREEN, "model_name", "model_version", "question", "score"),
+    partition_by=PER_SCREEN,
+    columns=(
+        keys.SCREEN,
+        Column(
+            "model_name", pa.string(), "registered model, or recipe of profiles", nullable=False
+        ),
+        Column("model_version", pa.string(), "version in the registry", nullable=False),
+        Column(
+            "approach",
+            pa.string(),
+            "stage-wise (measured features, then a model) or end-to-end (pixels, then a network)",
+            nullable=False,
+        ),
+        Column(
+            "question",
+            pa.string(),
+            "class of cells in held-out wells, or what profiles after a correction are worth",
+            nullable=False,
+        ),
+        Column("score", pa.string(), "name of the score, e.g. balanced_accuracy", nullable=False),
+        Column("value", pa.float64(), "the score; null where the screen can't tell"),
+        Column("judged", pa.int64(), "cells or wells that were judged"),
+        Column("training_cells", pa.int64(), "cells that the model learned from", unit="cells"),
+        Column("parameters", pa.int64(), "numbers that the model has learned"),
+        Column("fit_seconds", pa.float64(), "time of the training", unit="s"),
+        Column("fit_cpu_seconds", pa.float64(), "processor time of the training", unit="s"),
+        Column("split_sha256", pa.string(), "hash of the split that the model was trained on"),
+        Column("data", pa.string(), "tables and versions that the model learned from"),
+    ),
+)
