@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from phenolake.profiling import FittedRecipe
 from phenolake.profiling.profile_settings import ProfileSettings
 from phenolake.stages.profiles import normalize_wells, profile_wells
 from phenolake.tables import NORMALIZED_PROFILES, SINGLE_CELL_FEATURES, WELL_PROFILES
 from scenario import failure_of, installation
+from terminal import call, user_at
 from well_tables import wells_of
 
 KEYS = ["Metadata_Plate", "Metadata_Well", "Metadata_Correction"]
@@ -108,14 +108,34 @@ def test_kept_fits_never_move_earlier_plates(screen):
     )
     fits = screen.lake.read("fitted_recipes")
     assert fits["plates"].to_list() == [["P1", "P2"]] * 3
-    # Another recipe is fitted anew; a fit is also of use by itself.
+    # Another recipe is fitted anew.
     screen.describe("corrections: [sphering]", "recipe: robust", "profiles: {refit: false}")
     screen.run("fitted_recipes")
     (row,) = screen.lake.read("fitted_recipes").iter_rows(named=True)
     assert row["plates"] == ["P1", "P2", "P9"]
-    fitted = FittedRecipe.from_bytes(row["fit"])
-    wells = wells_of("P7", "negcon", 7).with_columns(Metadata_CorrectionBatch=pl.lit("P7"))
-    assert fitted.transform(wells, pl.col("Metadata_ControlType") == "negcon").height == 24
+
+
+def test_the_command_corrects_a_plate_that_the_screen_does_not_have(screen, tmp_path):
+    screen.add("P1", seed=1)
+    screen.add("P2", seed=2)
+    screen.run("fitted_recipes", "batch_corrected_profiles")
+    profiles, out = tmp_path / "later.csv", tmp_path / "corrected.parquet"
+    # The same wells under another name: the fit puts them where they were.
+    later = wells_of("P2", "negcon", 2).with_columns(Metadata_Plate=pl.lit("P7"))
+    later.drop("Metadata_Batch").write_csv(profiles)
+    with user_at(tmp_path / "home"):
+        answer = call("correct", profiles, out, "--screen", "S")
+        unknown = call("correct", profiles, out, "--screen", "S", "--correction", "spherng")
+    assert answer.status == 0, answer.errors
+    assert "24 wells of 1 plates, sphering" in answer.output
+    there = screen.corrected().filter(Metadata_Correction="sphering", Metadata_Plate="P2")
+    corrected = pl.read_parquet(out).sort("Metadata_Well")
+    features = [name for name in corrected.columns if not name.startswith("Metadata_")]
+    np.testing.assert_allclose(
+        corrected.select(features).to_numpy(), there.select(features).to_numpy(), atol=1e-8
+    )
+    assert unknown.status != 0
+    assert "Did you mean 'sphering'?" in unknown.errors
 
 
 def test_adjusted_versions_lie_beside_those_without(screen):

@@ -8,7 +8,6 @@ import re
 import shutil
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -195,26 +194,3 @@ def test_simulating_into_a_folder_with_other_things_touches_nothing(phenolake, s
     assert answer.status == 1
     assert "nothing was written" in answer.errors
     assert sorted(simulated.rglob("*")) == before
-
-
-def test_a_later_plate_is_corrected_as_the_screen_was(phenolake, lake, tmp_path):
-    profiles, out = tmp_path / "later.parquet", tmp_path / "corrected.parquet"
-    wells = lake.read("well_profiles")
-    wells.with_columns(Metadata_Plate=pl.lit("later")).drop("Metadata_Batch").write_parquet(
-        profiles
-    )
-    answer = phenolake("correct", profiles, out, "--screen", "tour")
-    assert answer.status == 0, answer.errors
-    assert f"{WELLS} wells of 1 plates, sphering" in answer.output
-    corrected = pl.read_parquet(out)
-    there = lake.read("batch_corrected_profiles").filter(Metadata_Correction="sphering")
-    features = [name for name in corrected.columns if not name.startswith("Metadata_")]
-    # The same wells under another name: the fit puts them where they were.
-    np.testing.assert_allclose(
-        corrected.sort("Metadata_Well").select(features).to_numpy(),
-        there.sort("Metadata_Well").select(features).to_numpy(),
-        atol=1e-9,
-    )
-    unknown = phenolake("correct", profiles, out, "--screen", "tour", "--correction", "spherng")
-    assert unknown.status != 0
-    assert "Did you mean 'sphering'?" in unknown.errors
