@@ -1,0 +1,1 @@
+"""Faults thrown at a lake; `benchmarks/chaos.py` runs them in full."""
