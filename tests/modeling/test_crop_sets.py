@@ -152,13 +152,13 @@ def test_each_crop_is_met_once_an_epoch_with_its_own_pixels(sizes, at_once, batc
         for shard, size in enumerate(sizes)
     ]
     readers = [lambda part=part: part for part in shards]
-    met = list(shuffled_batches(readers, batch_size, seed=3, at_once=at_once))
-    places = [tuple(place) for origin, _ in met for place in origin]
-    assert sorted(places) == [(s, r) for s, size in enumerate(sizes) for r in range(size)]
-    for origin, pixels in met:
+    places = []
+    for origin, pixels in shuffled_batches(readers, batch_size, seed=3, at_once=at_once):
         assert len(origin) <= batch_size
+        places += [tuple(place) for place in origin]
         for (shard, row), crop in zip(origin, pixels, strict=True):
             np.testing.assert_array_equal(crop, shards[shard][row])
+    assert sorted(places) == [(s, r) for s, size in enumerate(sizes) for r in range(size)]
 
 
 def test_epochs_have_orders_of_their_own_that_mix_shards(lake):

@@ -17,7 +17,7 @@ def shuffled_batches(
     """Yield all crops of some shards once, in batches in random order.
 
     Each batch is the place of its crops, int64 (n, 2) as shard and row, and their pixels, uint8
-    (n, channel, size, size); pixels are a view that stays valid.
+    (n, channel, size, size): a view of memory that is used again once the next batch is asked for.
 
     Parameters
     ----------
@@ -36,11 +36,18 @@ def shuffled_batches(
     order = rng.permutation(len(shards))
     groups = [order[start : start + at_once] for start in range(0, len(order), at_once)]
 
-    def read(group: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    # Fresh memory for each group would cost more than reading: the system clears it first.
+    buffers = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
+
+    def read(turn: int, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        group = groups[turn]
         parts = [shards[shard]() for shard in group]
         counts = [len(part) for part in parts]
         place = draw.permutation(sum(counts))
-        pixels = np.empty((len(place), *parts[0].shape[1:]), np.uint8)
+        shape = (len(place), *parts[0].shape[1:])
+        if buffers[turn % 2].size < np.prod(shape):
+            buffers[turn % 2] = np.empty(np.prod(shape), np.uint8)
+        pixels = buffers[turn % 2][: np.prod(shape)].reshape(shape)
         origin = np.empty((len(place), 2), np.int64)
         for shard, part, where in zip(
             group, parts, np.split(place, np.cumsum(counts)[:-1]), strict=True
@@ -52,10 +59,11 @@ def shuffled_batches(
 
     with ThreadPoolExecutor(max_workers=1) as thread:
         draws = rng.spawn(len(groups))
-        waiting = [thread.submit(read, groups[0], draws[0])] if groups else []
-        for index in range(len(groups)):
-            origin, pixels = waiting.pop().result()
-            if index + 1 < len(groups):
-                waiting.append(thread.submit(read, groups[index + 1], draws[index + 1]))
+        ahead = thread.submit(read, 0, draws[0]) if groups else None
+        for turn in range(len(groups)):
+            assert ahead is not None
+            origin, pixels = ahead.result()
+            if turn + 1 < len(groups):
+                ahead = thread.submit(read, turn + 1, draws[turn + 1])
             for start in range(0, len(pixels), batch_size):
                 yield origin[start : start + batch_size], pixels[start : start + batch_size]

@@ -41,7 +41,7 @@ class CropPool:
         """Yield row numbers (on the CPU) and crops (on the device) of each batch, in order."""
         if not self._fetches:
             for rows in row_batches:
-                yield rows, self._crops[rows.to(self.device)]
+                yield rows, self._crops.index_select(0, rows.to(self.device))
             return
         with ThreadPoolExecutor(max_workers=1) as thread:
             ahead = None
@@ -53,7 +53,7 @@ class CropPool:
                 yield ahead[0], ahead[1].result().to(self.device, non_blocking=True)
 
     def _gather(self, rows: torch.Tensor) -> torch.Tensor:
-        crops = self._crops[rows]
+        crops = self._crops.index_select(0, rows)
         return crops.pin_memory() if self.device.startswith("cuda") else crops
 
 
