@@ -5,6 +5,7 @@ Peers are imported when a case runs, so that each library is measured without th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -184,7 +185,14 @@ def _peer_harmony(frame: Any, dimensions: int) -> pl.DataFrame:
 
     columns = [f"Cells_F{i}" for i in range(dimensions)]
     values = frame[columns].to_numpy()
-    done = harmonypy.run_harmony(values, frame, ["Metadata_Batch"], nclust=100, verbose=False)
+    done = harmonypy.run_harmony(
+        values,
+        frame,
+        ["Metadata_Batch"],
+        nclust=100,
+        verbose=False,
+        ncores=int(os.environ["OMP_NUM_THREADS"]),
+    )
     corrected = np.asarray(done.Z_corr)
     return pl.DataFrame(corrected if corrected.shape == values.shape else corrected.T, columns)
 

@@ -155,7 +155,7 @@ def _sphering_and_values(
 
 
 # Each fit returns the correction, and a function that gives the corrected profiles: Harmony has
-# them already, the others have yet to map them.
+# them already, the others have yet to map them. It is called once at most.
 _Fit = Callable[
     [pl.DataFrame, str, str, pl.Expr | None, dict[str, Any]],
     tuple[Correction, Callable[[], pl.DataFrame]],
