@@ -98,6 +98,16 @@ class NotFoundError(LakeError, LookupError):
         super().__init__(f"{place} has no {kind} {name!r}")
 
 
+class LibraryMissingError(PhenolakeError, ImportError):
+    """An optional library is needed for what was asked."""
+
+    def __init__(self, library: str, purpose: str, extra: str) -> None:
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed; "
+            f"pip install 'phenolake[{extra}]' adds it"
+        )
+
+
 class QueryError(LakeError, ValueError):
     """An SQL text is not one read-only statement, or DuckDB refuses it."""
 

@@ -157,17 +157,67 @@ def simulate(
 @app.command()
 def export(
     table: Annotated[str, typer.Argument(help="Table, e.g. well_profiles.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
+    out: Annotated[
+        Path, typer.Argument(help="File to write: .parquet, .csv or .h5ad.", show_default=False)
+    ],
     screen: Annotated[str | None, typer.Option(help="Only this screen.")] = None,
     plate: Annotated[str | None, typer.Option(help="Only this plate of the screen.")] = None,
     version: Annotated[
         int | None, typer.Option(help="Version of the table; default: the newest.")
     ] = None,
 ) -> None:
-    """Write a table as one Parquet file that pycytominer, copairs and pandas read."""
+    """Write a table for other programs: pycytominer, copairs, pandas, spreadsheets, scanpy."""
     from phenolake.cli.export import export_table
 
     raise typer.Exit(export_table(table, out, screen, plate, version))
+
+
+ScreenName = Annotated[str, typer.Argument(help="Name of the screen.", show_default=False)]
+PlateName = Annotated[str, typer.Argument(help="Name of the plate.", show_default=False)]
+
+
+@app.command(name="export-images")
+def export_images(
+    screen: ScreenName,
+    plate: PlateName,
+    out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
+    kind: Annotated[
+        Literal["ome-zarr", "tiff", "rois"],
+        typer.Option("--format", help="A plate with labels, TIFF files, or ImageJ ROI sets."),
+    ] = "ome-zarr",
+    well: Annotated[list[str] | None, typer.Option(help="Only this well; repeatable.")] = None,
+) -> None:
+    """Write a plate's images with masks or outlines for other programs."""
+    from phenolake.cli.export import export_images as write
+
+    raise typer.Exit(write(screen, plate, out, kind, well or []))
+
+
+@app.command()
+def bundle(
+    screen: ScreenName,
+    out: Annotated[Path, typer.Argument(help="New folder to write.", show_default=False)],
+    licence: Annotated[
+        str, typer.Option(help="Licence of the data, e.g. CC-BY-4.0.", show_default=False)
+    ],
+    cells: Annotated[bool, typer.Option("--cells", help="Also single-cell tables.")] = False,
+) -> None:
+    """Write all tables of a screen with a manifest and checksums, to publish or keep."""
+    from phenolake.cli.export import export_bundle
+
+    raise typer.Exit(export_bundle(screen, out, licence, cells=cells))
+
+
+@app.command()
+def napari(
+    screen: ScreenName,
+    plate: PlateName,
+    well: Annotated[str, typer.Argument(help="Name of the well.", show_default=False)],
+) -> None:
+    """Open a well with its masks in napari, where that is installed."""
+    from phenolake.cli.export import open_in_napari
+
+    raise typer.Exit(open_in_napari(screen, plate, well))
 
 
 @app.command()
@@ -283,6 +333,25 @@ def maintain(
     from phenolake.cli.maintain import maintain_lake
 
     raise typer.Exit(maintain_lake(keep_days, dry_run=dry_run))
+
+
+@app.command()
+def status() -> None:
+    """Show plates, runs, room and delay; exit 1 when a person should look."""
+    from phenolake.cli.status import show_status
+
+    raise typer.Exit(show_status())
+
+
+@app.command()
+def metrics(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9400,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Answer Prometheus: plates, queue, failures, bytes, GPU."""
+    from phenolake.cli.status import serve_metrics
+
+    raise typer.Exit(serve_metrics(host, port))
 
 
 @app.command()

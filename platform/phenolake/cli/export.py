@@ -1,4 +1,4 @@
-"""`phenolake export`: a table, or a part of it, as one Parquet file."""
+"""`phenolake export`, `export-images` and `bundle`: parts of the lake for other programs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from phenolake.errors import ConfigurationError, UnknownNameError
+from phenolake.exporting.tables import write_table
 from phenolake.lake import Lake
 from phenolake.settings import Settings
 from phenolake.tables import TABLES
@@ -33,6 +34,53 @@ def export_table(
         typer.secho(
             f"{table}: no rows for {where or 'the whole table'}; the file is empty", err=True
         )
-    rows.write_parquet(out)
+    held = lake.version(table) if version is None else version
+    write_table(rows, out, {"table": table, "version": str(held)})
     typer.echo(f"{out}: {rows.height} rows, {rows.width} columns")
+    return 0
+
+
+def export_images(screen: str, plate: str, out: Path, kind: str, wells: list[str]) -> int:
+    """Write a plate's images and masks in one of the formats; returns the exit status."""
+    from phenolake.exporting.files import write_rois, write_tiffs
+    from phenolake.exporting.ome_zarr_plate import write_ome_zarr
+    from phenolake.exporting.sites import sites_of
+
+    sites = sites_of(Lake(Settings().tables_uri), screen, plate, wells or None)
+    if kind == "ome-zarr":
+        count = write_ome_zarr(sites, out, plate)
+    elif kind == "tiff":
+        count = write_tiffs(sites, out)
+    else:
+        count = write_rois(sites, out)
+    typer.echo(f"{out}: {count} sites as {kind}")
+    return 0
+
+
+def export_bundle(screen: str, out: Path, licence: str, *, cells: bool) -> int:
+    """Write a screen's tables with manifest and checksums; returns the exit status."""
+    from phenolake.exporting.bundle import write_bundle
+
+    files = write_bundle(Lake(Settings().tables_uri), screen, out, licence, cells)
+    typer.echo(f"{out}: {len(files)} files, {sum(f.stat().st_size for f in files):,} bytes")
+    return 0
+
+
+def open_in_napari(screen: str, plate: str, well: str) -> int:
+    """Show the sites of a well with their masks in napari; returns the exit status."""
+    from phenolake.errors import LibraryMissingError
+    from phenolake.exporting.sites import sites_of
+
+    try:
+        import napari  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise LibraryMissingError("napari", "opening a well in napari", "napari") from error
+    viewer = napari.Viewer(title=f"{plate} {well}")
+    for exported in sites_of(Lake(Settings().tables_uri), screen, plate, [well]):
+        scale = (exported.pixel_size_um or 1.0,) * 2
+        names = [f"{exported.site.site} {channel}" for channel in exported.site.channels]
+        viewer.add_image(exported.image, channel_axis=0, name=names, scale=scale)
+        for name, labels in exported.masks.items():
+            viewer.add_labels(labels, name=f"{exported.site.site} {name}", scale=scale)
+    napari.run()
     return 0
