@@ -9,6 +9,7 @@ from phenolake.screens.landing import LandingState, scan_inbox
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
 from phenolake_assets.partitions import PLATES, plates, screens
 from phenolake_assets.store_inbox import plates_in_store
+from phenolake_assets.watching import failed_runs, watched_limits
 from phenolake_resources import ScreensResource
 
 
@@ -102,13 +103,11 @@ def marts_after_screens(context: dg.RunStatusSensorContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=context.dagster_run.run_id)
 
 
-@dg.run_failure_sensor(name="failed_runs", default_status=dg.DefaultSensorStatus.RUNNING)
-def failed_runs(context: dg.RunFailureSensorContext) -> None:
-    """A failed run is logged with its partition and the sentence that says why."""
-    partition = context.dagster_run.tags.get("dagster/partition", "no partition")
-    context.log.error(
-        f"{context.dagster_run.job_name} failed for {partition}: {context.failure_event.message}"
-    )
-
-
-SENSORS = [plates_in_store, new_plates, finished_screens, marts_after_screens, failed_runs]
+SENSORS = [
+    plates_in_store,
+    new_plates,
+    finished_screens,
+    marts_after_screens,
+    failed_runs,
+    watched_limits,
+]

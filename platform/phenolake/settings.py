@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     quiet_time_s: float = Field(
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
     )
+    alert_webhook: SecretStr = Field(
+        SecretStr(""),
+        description="address that is told of failed plates, a full disk, a stuck queue",
+    )
+    alert_free_gb: float = Field(10, ge=0, description="less free space than this is alerted")
+    alert_wait_hours: float = Field(6, gt=0, description="a run that waits longer is alerted")
     sql_seconds: float = Field(600, gt=0, description="longest time of one SQL query")
     sql_memory_gb: float = Field(
         0, ge=0, description="memory of one SQL query and of its answer; 0: half of the machine's"

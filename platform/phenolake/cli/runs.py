@@ -16,6 +16,8 @@ _DAGSTER_YAML = """\
 # Written by phenolake when absent; change it as you like.
 telemetry:
   enabled: false
+python_logs:
+  managed_python_loggers: [phenolake]
 concurrency:
   runs:
     max_concurrent_runs: 1 # each run uses every core

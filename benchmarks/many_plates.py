@@ -1,0 +1,144 @@
+"""Do 2,000 plates go as fast as 100? Six assets a plate through Dagster into Delta, trivial pixels.
+
+Prints CPU seconds and memory per hundred plates and the ratio of the last to the first, and draws the
+curve: `python benchmarks/many_plates.py --plates 2000 --picture curve.png`.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
+
+import dagster as dg  # noqa: E402
+import numpy as np  # noqa: E402
+
+from chaos.workload import TABLES, rows_of, where  # noqa: E402
+from phenolake.lake import Lake  # noqa: E402
+from phenolake.lake.maintenance import maintain  # noqa: E402
+from phenolake.tables import Table  # noqa: E402
+
+PLATES = dg.DynamicPartitionsDefinition(name="plates")
+HUNDRED = 100
+
+
+def plate_asset(table: Table, upstream: str | None, uri: str) -> dg.AssetsDefinition:
+    """An asset that reads the plate of the asset before it, and writes its own."""
+
+    @dg.asset(name=table.name, partitions_def=PLATES, deps=[upstream] if upstream else [])
+    def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        lake, plate = Lake(uri), context.partition_key
+        if upstream:
+            assert lake.read(upstream, where(plate)).height > 0
+        commit = lake.write(
+            table, rows_of(table, plate, 1), where(plate), run_id=context.run.run_id
+        )
+        return dg.MaterializeResult(metadata={"dagster/row_count": commit.rows})
+
+    return made
+
+
+def chain(uri: str) -> Iterator[dg.AssetsDefinition]:
+    before: str | None = None
+    for table in TABLES:
+        yield plate_asset(table, before, uri)
+        before = table.name
+
+
+def cpu_seconds() -> float:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def run(plates: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """CPU seconds and resident megabytes after each plate; maintenance once every 500 plates."""
+    uri = str(folder / "lake")
+    job = dg.define_asset_job("plate_job")
+    definitions = dg.Definitions(
+        assets=list(chain(uri)), jobs=[job], executor=dg.in_process_executor
+    )
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    seconds, memory = np.zeros(plates), np.zeros(plates)
+    (folder / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(
+        str(folder / "dagster"), overrides={"telemetry": {"enabled": False}}
+    ) as instance:
+        instance.add_dynamic_partitions(
+            "plates", [f"plate{number:05d}" for number in range(plates)]
+        )
+        plate_job = definitions.resolve_job_def("plate_job")
+        for number in range(plates):
+            started = cpu_seconds()
+            done = plate_job.execute_in_process(
+                partition_key=f"plate{number:05d}", instance=instance, run_config=quiet
+            )
+            assert done.success
+            seconds[number], memory[number] = cpu_seconds() - started, resident_mb()
+            if number % HUNDRED == HUNDRED - 1:
+                last = seconds[number - HUNDRED + 1 : number + 1]
+                print(
+                    f"{number + 1:6d} plates  {np.median(last):.3f} CPU s  {memory[number]:.0f} MB",
+                    flush=True,
+                )
+            if number % 500 == 499:
+                upkeep = list(maintain(Lake(uri), retention=timedelta(days=7)))
+                print(
+                    f"        maintenance {sum(done.seconds for done in upkeep):.1f} s", flush=True
+                )
+    return seconds, memory
+
+
+def draw(seconds: np.ndarray, memory: np.ndarray, path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (upper, lower) = plt.subplots(2, 1, sharex=True, figsize=(7, 5), layout="constrained")
+    upper.plot(seconds, ".", markersize=2, color="0.7", label="one plate")
+    medians = [np.median(part) for part in np.array_split(seconds, max(1, len(seconds) // HUNDRED))]
+    centres = (np.arange(len(medians)) + 0.5) * len(seconds) / len(medians)
+    upper.plot(centres, medians, "-", color="C0", label="median of a hundred")
+    upper.set(ylabel="CPU seconds", ylim=(0, np.percentile(seconds, 99) * 1.5))
+    upper.legend(loc="upper left", frameon=False)
+    lower.plot(memory, color="C0")
+    lower.set(
+        xlabel="plates in the lake", ylabel="resident memory, MB", ylim=(0, memory.max() * 1.2)
+    )
+    figure.savefig(path, dpi=100)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plates", type=int, default=2000)
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, memory = run(options.plates, Path(folder))
+    # The first plates make the tables and fill caches.
+    first, last = np.median(seconds[10 : HUNDRED + 10]), np.median(seconds[-HUNDRED:])
+    print(
+        f"{options.plates} plates x {len(TABLES)} assets, {time.monotonic() - started:.0f} s by the clock"
+    )
+    print(
+        f"CPU s a plate: first hundred {first:.3f}, last hundred {last:.3f}, ratio {last / first:.2f}"
+    )
+    print(f"memory: after a hundred {memory[HUNDRED - 1]:.0f} MB, at the end {memory[-1]:.0f} MB")
+    if options.picture:
+        draw(seconds, memory, options.picture)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
