@@ -91,6 +91,44 @@ def one_nearest(profiles: pl.DataFrame, plates: str) -> tuple[float, np.ndarray]
     return float(right[scored].mean()), np.array(by_plate)
 
 
+def on_own_plate(folder: Path) -> None:
+    """Print the same within each plate on all features that its file has: no batch effect at all."""
+    print("\n1-NN mechanism of wells on their own plate, all features of its file, moa_default")
+    for path in sorted(folder.glob("*_negcon_batch.csv.gz")):
+        wells = pl.read_csv(path, infer_schema_length=None)
+        whole = [name for name in wells.columns if wells[name].null_count() == 0]
+        features = [
+            name
+            for name in whole
+            if wells.schema[name].is_numeric() and not name.startswith(("Metadata_", "Image_"))
+        ]
+        wells = wells.select(
+            pl.format("{}/{}", "Metadata_Plate", pl.lit(path.name[:18])).alias(PLATE),
+            pl.col("Metadata_broad_sample").alias(COMPOUND),
+            pl.col("Metadata_MoA").alias(MECHANISM),
+            pl.col("Metadata_control_type").fill_null("trt").alias("Metadata_ControlType"),
+            pl.col(features).cast(pl.Float64),
+        ).with_columns(pl.col(PLATE).alias("Metadata_Batch"))
+        for _, plate in wells.group_by(PLATE, maintain_order=True):
+            profiles = apply_recipe(plate, "moa_default", IS_CONTROL)
+            accuracy, _ = one_nearest(profiles, "same")
+            print(f"  {plate[PLATE][0]:34} {len(features)} features: {accuracy:.3f}")
+
+
+def counts_agree(wells: pl.DataFrame) -> None:
+    """Print how cell counts of compounds correlate between plates: whether labels can be right."""
+    means = (
+        wells.filter(~IS_CONTROL)
+        .group_by(COMPOUND, PLATE)
+        .agg(pl.col("Metadata_Count_Nuclei").mean())
+    )
+    table = means.pivot(PLATE, index=COMPOUND, values="Metadata_Count_Nuclei", sort_columns=True)
+    ranks = table.drop(COMPOUND).select(pl.all().rank()).to_numpy()
+    print("\nSpearman correlation of compounds' cell counts between plates")
+    for plate, row in zip(table.columns[1:], np.corrcoef(ranks.T), strict=True):
+        print(f"  {plate:34}", " ".join(f"{value:.2f}" for value in row))
+
+
 def over_all_plates(profiles: pl.DataFrame) -> float:
     """The same of one profile per compound, the mean over all its wells: no plate effect is left."""
     treated = profiles.filter(~IS_CONTROL).drop_nulls([COMPOUND, MECHANISM])
@@ -163,6 +201,8 @@ def main() -> None:
                 + " ".join(f"{value:.3f}" for value in by_plate)
                 + " |"
             )
+        on_own_plate(arguments.jumpmoa)
+        counts_agree(wells)
         plates, share = agreement(versions["sphering"])
         print("\nshare of compounds nearest to themselves on another plate (sphering)")
         for plate, row in zip(plates, share, strict=True):

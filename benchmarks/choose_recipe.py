@@ -189,6 +189,7 @@ def jump_wells(folder: Path) -> pl.DataFrame:
         "Metadata_broad_sample",
         "Metadata_MoA",
         "Metadata_control_type",
+        "Metadata_Count_Nuclei",
     ]
     features = [name for name in shared if not name.startswith(("Metadata_", "Image_"))]
     return pl.concat([f.select(*keep, pl.col(features).cast(pl.Float64)) for f in files])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import dagster as dg
 import numpy as np
 import polars as pl
@@ -179,6 +181,18 @@ def test_one_query_says_what_a_profile_is_and_how_it_was_corrected(screen):
     )
     assert row["Metadata_FitVersion"] == screen.lake.version("fitted_recipes")
     assert row["plates"] == ["P1", "P2"]
+    commits = screen.lake.sql(
+        """
+        select c.parameters, i.input_table, i.input_version
+        from lineage.commits c join lineage.inputs i using (table_name, version)
+        where c.table_name = 'batch_corrected_profiles'
+        """
+    )
+    assert dict(commits.select("input_table", "input_version").iter_rows()) == {
+        "well_profiles": row["Metadata_InputVersion"],
+        "fitted_recipes": row["Metadata_FitVersion"],
+    }
+    assert json.loads(commits["parameters"][0])["corrections"] == ["none", "sphering"]
 
 
 def cells_of(plate: str, seed: int = 0) -> pl.DataFrame:

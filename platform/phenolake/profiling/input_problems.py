@@ -47,7 +47,7 @@ def input_problems(
     polars.DataFrame
         Columns `problem`, `where` (such as `plate P1`), `feature` and `detail`. Problems:
         `no_controls`, `one_well` (a plate of one well), `duplicated_well`, `infinite_values`,
-        `missing_feature` (no value on a plate), `constant_controls`, `one_batch_only` (a treatment
+        `missing_feature` (no value on a plate), `constant_controls` (three or more), `one_batch_only` (a treatment
         that other batches lack, where there are several batches), `one_plate_batch` and
         `two_spellings` (perturbations that differ in case, blanks or punctuation alone).
     """
@@ -73,7 +73,8 @@ def input_problems(
         if reference is not None and not controls.shape[1]:
             found.append(("no_controls", where, None, f"looked for {reference}"))
         constant = np.zeros(len(features), bool)
-        if reference is not None and controls.shape[1] > 1:
+        # Two controls may agree by chance.
+        if reference is not None and controls.shape[1] > 2:
             constant = is_constant(np.where(np.isfinite(controls), controls, np.nan))
         for problem, marked, words in (
             ("infinite_values", infinite > 0, lambda i, n=infinite: f"{n[i]} wells"),
