@@ -71,16 +71,13 @@ def _of_profiles(run: ScreenRun, costs: dict[str, Cost]) -> Iterator[pl.DataFram
     recipe = run.screen.config.recipe
     measured = run.lake.read("batch_corrected_profiles", run.where)
     if measured.height:
-        version = str(run.lake.version("batch_corrected_profiles"))
-        yield profile_scores(measured, f"features, {recipe}", version, Cost(STAGE_WISE))
+        yield profile_scores(measured, "measured features", recipe, Cost(STAGE_WISE))
     embedded = run.lake.read("embedding_profiles", run.where).filter(
         pl.col("Metadata_Correction") != UNCORRECTED
     )
     if embedded.height:
         model, _, version = embedded["Metadata_Model"][0].rpartition("/")
-        yield profile_scores(
-            embedded, f"{model}, {recipe}", version, costs.get(model, Cost(END_TO_END))
-        )
+        yield profile_scores(embedded, model, version, costs.get(model, Cost(END_TO_END)))
 
 
 def _cost(tracker: Tracker, name: str, version: str) -> Cost:
