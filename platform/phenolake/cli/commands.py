@@ -111,6 +111,20 @@ def explore(
 
 
 @app.command()
+def report(
+    screen: Annotated[str, typer.Argument(help="Name of the screen.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="HTML file to write; default: <screen>.html.")
+    ] = None,
+    pdf: Annotated[bool, typer.Option(help="Also a PDF, where a browser is found.")] = True,
+) -> None:
+    """Write one HTML file about a screen to send: quality, hits, curves, pictures, versions."""
+    from phenolake.cli.report import write_report
+
+    raise typer.Exit(write_report(screen, out, pdf=pdf))
+
+
+@app.command()
 def sql(
     query: Annotated[
         str | None, typer.Argument(help="One SQL statement; a prompt opens without it.")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Any
 
 import polars as pl
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from phenolake.errors import NotFoundError, UnknownNameError
 from phenolake.explorer import links
 from phenolake.explorer.cells import class_examples, treatment_examples
 from phenolake.explorer.drawing import curve_svg, names_of, plate_svg, scatter_svg
 from phenolake.explorer.maps import METHODS, map_of
+from phenolake.explorer.templating import FOLDER, templates
 from phenolake.pictures.composite import png_of, tiled
 from phenolake.service.api import AsShown, Name
 from phenolake.service.images import Pictures, class_colour
@@ -23,32 +22,11 @@ from phenolake.service.reading import LakeReader, value_columns
 from phenolake.stages.dose_responses import responses_of_wells
 
 Text = Annotated[str, Query(max_length=300)]
-_HERE = Path(__file__).parent
 _CELLS = 24
 
 
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=select_autoescape(["html"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update({n: getattr(links, n) for n in dir(links) if n.endswith("link")})
-    environment.filters["number"] = _number
-    return environment
-
-
-def _number(value: object) -> object:
-    """A value as people read it: four digits, nothing for null."""
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else value
-
-
 def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_templates().get_template(template).render(**values), status)
+    return HTMLResponse(templates().get_template(template).render(**values), status)
 
 
 def problem_page(message: str, status: int) -> HTMLResponse:
@@ -60,21 +38,21 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
     """Pages over one lake; `dagster_url` is where links to runs lead, if anywhere."""
     pages = APIRouter(default_response_class=HTMLResponse)
     pictures = Pictures(reader)
-    _templates().globals["dagster_url"] = dagster_url.rstrip("/")
+    page = partial(_page, dagster_url=dagster_url.rstrip("/"))
 
     @pages.get("/style.css")
     def style() -> Response:
-        return Response((_HERE / "templates" / "style.css").read_bytes(), media_type="text/css")
+        return Response((FOLDER / "style.css").read_bytes(), media_type="text/css")
 
     @pages.get("/")
     def screens() -> Response:
         summary = {row["Metadata_Screen"]: row for row in reader.mart("screen_summary").to_dicts()}
-        return _page("screens.html", names=reader.screens(), summary=summary)
+        return page("screens.html", names=reader.screens(), summary=summary)
 
     @pages.get("/api")
     def service(request: Request) -> Response:
         described = request.app.openapi()["paths"]
-        return _page("api.html", paths=described, address=str(request.base_url).rstrip("/"))
+        return page("api.html", paths=described, address=str(request.base_url).rstrip("/"))
 
     @pages.get("/screens/{screen}")
     def screen_(screen: Name, readout: Text = "") -> Response:
@@ -83,7 +61,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         readouts = hits["readout"].unique().sort().to_list() if hits.height else []
         chosen = readout if readout in readouts else next(iter(readouts), "")
         hits = hits.filter(pl.col("readout") == chosen) if hits.height else hits
-        return _page(
+        return page(
             "screen.html", screen=screen, plates=plates, readouts=readouts, readout=chosen,
             quality=_by_plate(reader.mart("plate_quality", screen)), hits=hits.head(200).to_dicts(),
             summary=next(iter(reader.mart("screen_summary", screen).to_dicts()), {}),
@@ -100,7 +78,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         quality = reader.mart("plate_quality", screen)
         if quality.height:
             quality = quality.filter(pl.col("Metadata_Plate") == plate)
-        return _page(
+        return page(
             "plate.html", screen=screen, plate=plate, columns=columns, column=chosen,
             picture=picture, scale=scale, quality=quality.to_dicts(), excluded=excluded(screen, plate),
         )  # fmt: skip
@@ -120,7 +98,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         predictions = reader.mart("phenotype_shares", screen)
         if predictions.height:
             predictions = predictions.filter(here, pl.col("Metadata_Plate") == plate)
-        return _page(
+        return page(
             "well.html", screen=screen, plate=plate, well=name, row=row, sites=sites, view=view,
             site=site if site in sites else sites[0], channels=pictures.channels(screen, plate),
             treatment=[(k, v) for k, v in row.items() if k.startswith("Metadata_") and v is not None],
@@ -152,7 +130,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
             rows = reader.mart(name, screen)
             same = pl.col("Metadata_Perturbation") == perturbation
             marts[name] = rows.filter(same).to_dicts() if rows.height else []
-        return _page(
+        return page(
             "treatment.html", screen=screen, perturbation=perturbation, dose=dose, doses=doses,
             wells=shown.sort("Metadata_Concentration", "Metadata_Plate", "Metadata_Well").to_dicts(),
             examples=treatment_examples(reader, screen, shown, controls, 12), **marts,
@@ -166,7 +144,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         chosen = model if model in models else next(iter(models), "")
         labels = rows.filter(pl.col("model_name") == chosen)["label"].unique().sort().to_list()
         shown = label if label in labels else next(iter(labels), "")
-        return _page(
+        return page(
             "classes.html", screen=screen, models=models, model=chosen, labels=labels, label=shown,
             comparison=reader.mart("model_comparison", screen).to_dicts(),
             examples=class_examples(reader, screen, chosen, shown, _CELLS) if shown else [],
@@ -179,7 +157,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         names = rows["response"].unique().sort().to_list() if rows.height else []
         chosen = response if response in names else next(iter(names), "")
         shown = rows.filter(pl.col("response") == chosen).to_dicts() if names else []
-        return _page("curves.html", screen=screen, responses=names, response=chosen, curves=shown)
+        return page("curves.html", screen=screen, responses=names, response=chosen, curves=shown)
 
     @pages.get("/screens/{screen}/curve")
     def curve(screen: Name, perturbation: Text, response: Text, unit: Text = "") -> Response:
@@ -204,7 +182,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         images = treated.sort("Metadata_Concentration", "Metadata_Plate", "Metadata_Well").unique(
             "Metadata_Concentration", keep="first", maintain_order=True
         )
-        return _page(
+        return page(
             "curve.html", screen=screen, curve=found[0], images=images.to_dicts(),
             picture=curve_svg(found[0], pl.concat([controls, treated])),
         )  # fmt: skip
@@ -229,7 +207,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
             [links.well_link(screen, plate, well) for plate, well, _ in where],
             [f"{plate} {well}: {name or 'no perturbation'}" for plate, well, name in where], axes,
         )  # fmt: skip
-        return _page(
+        return page(
             "map.html", screen=screen, picture=picture, legend=legend, colour=colour, columns=columns,
             correction=chosen, corrections=corrections, method=method, methods=METHODS,
         )  # fmt: skip

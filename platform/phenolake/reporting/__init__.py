@@ -1,0 +1,1 @@
+"""A screen as one file to send: what was done, quality, hits, curves, pictures, versions."""
