@@ -1,0 +1,245 @@
+"""Everything that deploy/compose.yaml starts, on one machine without containers, and two Ray nodes.
+
+`python deploy/local/cluster.py FOLDER` runs until Ctrl-C; logs are in FOLDER/logs. Needs Postgres
+from the operating system, and `pip install 'phenolake[s3,cluster,test]'`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+BUCKET = "phenolake"
+#: Access to a server that exists as long as this process does.
+KEY, SECRET = "local", "local-secret"
+PATIENCE_S = 240
+
+
+@dataclass
+class Cluster:
+    """The servers of one folder; `start` brings them up in order, `stop` ends them all."""
+
+    folder: Path
+    ports: dict[str, int] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.resolve()
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+        names = ("postgres", "store", "mlflow", "webserver", "ray", "ray_client", "metrics")
+        self.ports = {name: free_port() for name in names}
+
+    @property
+    def webserver(self) -> str:
+        """URL of Dagster's pages and GraphQL."""
+        return f"http://127.0.0.1:{self.ports['webserver']}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of the cluster, and a command that talks to it, has in its environment."""
+        store = f"http://127.0.0.1:{self.ports['store']}"
+        return {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "DAGSTER_HOME": str(self.folder / "dagster"),
+            "DAGSTER_POSTGRES_PASSWORD": SECRET,
+            "PHENOLAKE_HOME": str(self.folder),
+            "PHENOLAKE_LAKE_URI": f"s3://{BUCKET}/tables",
+            "PHENOLAKE_MLFLOW_URI": f"http://127.0.0.1:{self.ports['mlflow']}",
+            "PHENOLAKE_RAY_ADDRESS": f"127.0.0.1:{self.ports['ray']}",
+            "PHENOLAKE_SEGMENTATION": "classical",
+            "AWS_ENDPOINT_URL": store,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": SECRET * 3,
+        }
+
+    def start(self) -> None:
+        """Start every server and wait until each answers."""
+        self._start_postgres()
+        self._run("store", "moto_server", "-H", "127.0.0.1", "-p", self.ports["store"])
+        self._await("store", lambda: answers(f"http://127.0.0.1:{self.ports['store']}"))
+        self._make_bucket()
+        self._start_ray()
+        self._run(
+            "mlflow", "mlflow", "server", "--host", "127.0.0.1", "--port", self.ports["mlflow"],
+            "--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db",
+            "--artifacts-destination", self.folder / "mlflow-artifacts",
+        )  # fmt: skip
+        self._write_instance()
+        self._run(
+            "webserver", "dagster-webserver", "-h", "127.0.0.1", "-p", self.ports["webserver"],
+            "-m", "phenolake.definitions",
+        )  # fmt: skip
+        self._run("daemon", "dagster-daemon", "run", "-m", "phenolake.definitions")
+        self._await("webserver", lambda: answers(f"{self.webserver}/server_info"))
+
+    def restart(self, name: str, *, kill: bool = False) -> None:
+        """End one server, as a machine or an operator would, and start it as it was."""
+        process = self.processes[name]
+        os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+        process.wait(60)
+        self._run(name, *process.args)  # type: ignore[misc]
+
+    def stop(self) -> None:
+        """End every process, the last started first."""
+        for process in reversed(self.processes.values()):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _run(self, name: str, *command: object, user: str | None = None) -> None:
+        program, *arguments = map(str, command)
+        path = shutil.which(program, path=self.environment["PATH"]) or program
+        with (self.folder / "logs" / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [path, *arguments],
+                env=self.environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=user,
+            )
+
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while not ready():
+            if self.processes[name].poll() is not None or time.monotonic() > until:
+                log = (self.folder / "logs" / f"{name}.log").read_text(errors="replace")
+                raise RuntimeError(f"{name} did not come up:\n{log[-2000:]}")
+            time.sleep(0.5)
+
+    def _start_postgres(self) -> None:
+        # Postgres refuses to run as root.
+        user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        data = self.folder / "postgres"
+        if not data.exists():
+            data.mkdir(mode=0o700)
+            password = self.folder / "postgres-password"
+            password.write_text(SECRET)
+            for place in (data, password):
+                shutil.chown(place, user)
+            subprocess.run(
+                [postgres_program("initdb"), "-D", str(data), "-U", "phenolake", "-A", "scram-sha-256",
+                 f"--pwfile={password}"],
+                check=True, user=user, cwd="/", stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+        self._run(
+            "postgres", postgres_program("postgres"), "-D", data, "-p", self.ports["postgres"],
+            "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", user=user,
+        )  # fmt: skip
+        self._await("postgres", lambda: listens(self.ports["postgres"]))
+        subprocess.run(
+            [postgres_program("psql"), "-h", "127.0.0.1", "-p", str(self.ports["postgres"]),
+             "-U", "phenolake", "-d", "postgres", "-c", "create database dagster"],
+            env={**self.environment, "PGPASSWORD": SECRET}, check=False, capture_output=True,
+        )  # fmt: skip
+
+    def _start_ray(self) -> None:
+        common = ["--num-cpus=1", "--block", "--object-store-memory=100000000"]
+        self._run(
+            "ray-head", "ray", "start", "--head", f"--port={self.ports['ray']}",
+            f"--ray-client-server-port={self.ports['ray_client']}", "--include-dashboard=false",
+            "--node-ip-address=127.0.0.1", *common,
+        )  # fmt: skip
+        self._await("ray-head", lambda: listens(self.ports["ray"]))
+        self._run("ray-worker", "ray", "start", f"--address=127.0.0.1:{self.ports['ray']}", *common)
+
+    def _make_bucket(self) -> None:
+        import boto3
+
+        client = boto3.client(
+            "s3", endpoint_url=self.environment["AWS_ENDPOINT_URL"], region_name="us-east-1",
+            aws_access_key_id=KEY, aws_secret_access_key=SECRET,
+        )  # fmt: skip
+        client.create_bucket(Bucket=BUCKET)
+
+    def _write_instance(self) -> None:
+        """Dagster's instance as in deploy/, but with this machine's Postgres."""
+        instance = yaml.safe_load((HERE.parent / "dagster.yaml").read_text(encoding="utf-8"))
+        instance["storage"]["postgres"]["postgres_db"] |= {
+            "hostname": "127.0.0.1",
+            "port": self.ports["postgres"],
+        }
+        home = self.folder / "dagster"
+        home.mkdir(exist_ok=True)
+        (home / "dagster.yaml").write_text(yaml.safe_dump(instance), encoding="utf-8")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Tell whether something listens on the port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url: str) -> bool:
+    """Tell whether an HTTP server answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def postgres_program(name: str) -> str:
+    """Path of one of Postgres' programs, which Debian keeps out of PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    path = shutil.which(name) or (str(found[-1]) if found else None)
+    if path is None:
+        raise RuntimeError("Postgres is not installed (apt install postgresql)")
+    return path
+
+
+def main() -> None:
+    """Run a cluster until interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    cluster = Cluster(parser.parse_args().folder)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        cluster.start()
+        print(f"Dagster {cluster.webserver}   MLflow {cluster.environment['PHENOLAKE_MLFLOW_URI']}")
+        print(f"Drop plates into {cluster.folder}/inbox/<screen>/<plate>/. Press Ctrl-C to stop.")
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        cluster.stop()
+
+
+if __name__ == "__main__":
+    main()
