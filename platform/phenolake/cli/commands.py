@@ -148,6 +148,16 @@ def sql(
 
 
 @app.command()
+def catalog(
+    file: Annotated[Path, typer.Argument(help="DuckDB file to write.", show_default=False)],
+) -> None:
+    """Write a DuckDB file of views over the lake, for DuckDB clients and BI tools."""
+    from phenolake.cli.sql import write_catalogue
+
+    raise typer.Exit(write_catalogue(file))
+
+
+@app.command()
 def simulate(
     folder: Annotated[
         Path, typer.Argument(help="Folder to write the screen to.", show_default=False)

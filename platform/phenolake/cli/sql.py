@@ -10,10 +10,14 @@ from pathlib import Path
 import polars as pl
 import typer
 
-from phenolake.errors import ConfigurationError, PhenolakeError
+from phenolake.cli.sql_prompt import prompt
+from phenolake.cli.text_table import table_of
+from phenolake.errors import ConfigurationError
 from phenolake.lake import Lake
 from phenolake.lake.query import QueryLimits
 from phenolake.settings import Settings
+
+_HISTORY = "sql_history"
 
 
 def run_sql(query: str | None, output: str, out: Path | None, at: list[str]) -> int:
@@ -23,7 +27,7 @@ def run_sql(query: str | None, output: str, out: Path | None, at: list[str]) -> 
     versions = dict(_version(text) for text in at)
     limits = _limits(settings)
     if query is None:
-        return _prompt(lake, versions, limits)
+        return prompt(lake, versions, limits, settings.home_path / _HISTORY)
     _write(lake.sql(query, versions, limits), output, out)
     return 0
 
@@ -53,7 +57,7 @@ def _write(rows: pl.DataFrame, output: str, out: Path | None) -> None:
     elif output == "json":
         text = rows.write_json() + "\n"
     else:
-        text = _table(rows)
+        text = table_of(rows)
     if out is None:
         typer.echo(text, nl=not text.endswith("\n"))
     else:
@@ -71,44 +75,14 @@ def _bytes(data: bytes, out: Path | None) -> None:
         sys.stdout.buffer.write(data)
 
 
-def _table(rows: pl.DataFrame) -> str:
-    with pl.Config(
-        tbl_rows=100,
-        tbl_cols=-1,
-        tbl_hide_dataframe_shape=rows.height <= 100,
-        tbl_hide_column_data_types=True,
-        tbl_width_chars=_terminal_width(),
-        fmt_str_lengths=60,
-        float_precision=4,
-    ):
-        return f"{rows}\n"
+def write_catalogue(path: Path) -> int:
+    """Write a DuckDB file of views over the lake for other clients; returns the exit status."""
+    from phenolake.lake import write_catalog
+    from phenolake.tables import Layer
 
-
-def _terminal_width() -> int:
-    import shutil
-
-    return shutil.get_terminal_size((160, 24)).columns
-
-
-def _prompt(lake: Lake, versions: dict[str, int], limits: QueryLimits) -> int:
-    """Read statements until `.quit`; `.tables` lists the tables."""
-    import contextlib
-
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  (gives the prompt history and editing)
-    typer.echo("One statement per line; .tables lists the tables, .quit ends.")
-    while True:
-        try:
-            line = input("phenolake> ").strip().rstrip(";")
-        except (EOFError, KeyboardInterrupt):
-            typer.echo()
-            return 0
-        if line in (".quit", ".exit"):
-            return 0
-        if line == ".tables":
-            typer.echo("\n".join(f"{layer}.{name}" for layer, name in lake.tables()))
-        elif line:
-            try:
-                _write(lake.sql(line, versions, limits), "table", None)
-            except PhenolakeError as error:
-                typer.secho(f"error: {error}", fg="red", err=True)
+    lake = Lake(Settings().tables_uri)
+    write_catalog(lake, path, layers=tuple(Layer))
+    typer.echo(
+        f"{path}: {len(lake.tables())} tables, as they are now; run this again after new commits"
+    )
+    return 0
