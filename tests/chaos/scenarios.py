@@ -220,7 +220,7 @@ def full_disk(folder: Path, times: int) -> Outcome:
         generation, recovery = 0, 0.0
         for turn in range(times):
             used = shutil.disk_usage(disk).used
-            remounted(disk, f"size={(used >> 10) + 4 + 16 * turn}k")
+            remounted(disk, f"size={(used >> 10) + 4 + 12 * (turn % 10)}k")
             before = {table.name: lake.version(table.name) for table in TABLES}
             generation += 1
             refused = _refusal(lake, generation)

@@ -114,6 +114,15 @@ def test_faults_of_the_storage_become_one_sentence(lake, monkeypatch, number, sa
     assert list(Path(lake.uri).rglob("*.parquet")) == []
 
 
+def test_a_disk_that_is_full_in_the_commit_becomes_one_sentence(lake, monkeypatch):
+    def full(*_, **__):
+        raise OSError("Unable to copy data to file: No space left on device (os error 28)")
+
+    monkeypatch.setattr("phenolake.lake.delta_writer.create_table_with_add_actions", full)
+    with pytest.raises(LakeLocationError, match="no space left"):
+        lake.write(WELL_PROFILES, profiles(), PLATE)
+
+
 def test_faults_of_the_rows_are_not_taken_for_faults_of_the_lake(lake):
     def rows():
         yield profiles()

@@ -16,6 +16,8 @@ import pyarrow.fs as arrow_fs
 from phenolake.errors import LakeLocationError
 
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL_TEXT = ("No space left on device", "Disk quota exceeded")
 _NOT_WRITABLE_TEXT = ("Permission denied", "Read-only file system", "ACCESS_DENIED", "AccessDenied")
 
 
@@ -93,7 +95,8 @@ class Location:
                     "can't be written (read-only or no permission). Give this user write access, "
                     "or choose another lake with PHENOLAKE_HOME",
                 ) from error
-            if number in {errno.ENOSPC, errno.EDQUOT}:
+            # deltalake's errors have a text, but no number.
+            if number in _FULL or any(phrase in text for phrase in _FULL_TEXT):
                 raise LakeLocationError(
                     self.uri, "no space left; free some, then run this again"
                 ) from error
