@@ -19,7 +19,14 @@ from phenolake_assets.partitions import PLATES, SCREENS
 from phenolake_resources import resources_for
 
 #: Which run wrote a row, when and from which version differ between two runs of equal results.
-OF_THE_RUN = ("run_id", "found_at", "mlflow_run_id", "Metadata_InputVersion")
+OF_THE_RUN = (
+    "run_id",
+    "found_at",
+    "mlflow_run_id",
+    "Metadata_InputVersion",
+    "Metadata_FitVersion",
+    "input_version",
+)
 
 
 @dataclass(frozen=True)

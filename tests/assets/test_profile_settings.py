@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -158,19 +159,19 @@ def test_adjusted_versions_lie_beside_those_without(screen):
     assert recipes <= {"moa_default", "moa_default+well_position+cell_density"}
 
 
+def documented(start: str) -> str:
+    """The query of docs/profiles.md that starts so."""
+    text = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
+    (query,) = (block for block in text.split("\n\n") if block.strip().startswith(start))
+    return query
+
+
 def test_one_query_says_what_a_profile_is_and_how_it_was_corrected(screen):
     screen.add("P1", seed=1)
     screen.add("P2", seed=2)
     screen.run("fitted_recipes", "batch_corrected_profiles")
-    answer = screen.lake.sql(
-        """
-        select distinct p.Metadata_Correction, p.Metadata_Recipe, p.Metadata_Reference,
-            p.Metadata_InputTable, p.Metadata_InputVersion, p.Metadata_FitVersion,
-            f.plates, f.input_table, f.input_version
-        from gold.batch_corrected_profiles p
-        join gold.fitted_recipes f using (Metadata_Screen, Metadata_Correction)
-        where p.Metadata_Plate = 'P2' and p.Metadata_Correction = 'sphering'
-        """
+    answer = screen.lake.sql(documented("select distinct p.Metadata_Plate")).filter(
+        Metadata_Plate="P2", Metadata_Correction="sphering"
     )
     (row,) = answer.iter_rows(named=True)
     assert '"method": "sphering", "regularization": 0.03' in row["Metadata_Recipe"]
@@ -180,14 +181,8 @@ def test_one_query_says_what_a_profile_is_and_how_it_was_corrected(screen):
         screen.lake.version("well_profiles"),
     )
     assert row["Metadata_FitVersion"] == screen.lake.version("fitted_recipes")
-    assert row["plates"] == ["P1", "P2"]
-    commits = screen.lake.sql(
-        """
-        select c.parameters, i.input_table, i.input_version
-        from lineage.commits c join lineage.inputs i using (table_name, version)
-        where c.table_name = 'batch_corrected_profiles'
-        """
-    )
+    assert row["fitted_on"] == ["P1", "P2"]
+    commits = screen.lake.sql(documented("select c.version"))
     assert dict(commits.select("input_table", "input_version").iter_rows()) == {
         "well_profiles": row["Metadata_InputVersion"],
         "fitted_recipes": row["Metadata_FitVersion"],

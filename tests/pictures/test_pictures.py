@@ -122,6 +122,17 @@ def test_profile_map_has_a_panel_per_colouring():
     assert two.shape[1] == 2 * one.shape[1]
 
 
+def test_profile_map_has_a_row_per_table():
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"Metadata_Batch": ["a", "b"] * 10}).hstack(
+        [pl.Series(f"f{i}", rng.normal(size=20)) for i in range(4)]
+    )
+    one = opened(pictures.profile_map(frame, "Metadata_Batch"))
+    two = opened(pictures.profile_map({"before": frame, "after": frame}, "Metadata_Batch"))
+    assert two.shape[0] == 2 * one.shape[0]
+    assert two.shape[1] == one.shape[1]
+
+
 def test_profile_map_needs_profiles():
     with pytest.raises(ConfigurationError, match="too few"):
         pictures.profile_map(pl.DataFrame({"Metadata_MOA": ["A"], "x": [1.0]}), "Metadata_MOA")
