@@ -167,13 +167,13 @@ def test_translocation_is_the_ratio_of_the_two_means():
 
 
 def test_core_and_ring_keep_off_the_outline_of_the_nucleus():
-    # The median nucleus is 18 pixels wide: 2.26 pixels of margin, a ring up to 9.03.
+    # The median nucleus is 18 pixels wide: 3 pixels of margin, a ring of 6 pixels.
     nuclei, cells = rectangle(16, 16, at=(22, 22), shape=(60, 60)), np.ones((60, 60), np.int32)
     near = distance_transform_edt(nuclei == 0)
     deep = distance_transform_edt(nuclei > 0)
     image = np.full((1, 60, 60), 1000, np.uint16)  # whatever lies at the outline and far out
-    image[0, deep > 2.26] = 60
-    image[0, (near > 2.26) & (near <= 9.03)] = 20
+    image[0, deep > 3] = 60
+    image[0, (near > 3) & (near <= 9)] = 20
     masks = {"Nuclei": nuclei, "Cytoplasm": np.where(nuclei > 0, 0, cells)}
     frame = measure(image, ["GFP"], masks, ["Translocation"])
     assert frame["Cells_Translocation_CoreRingRatio_GFP"][0] == pytest.approx(3)

@@ -12,10 +12,12 @@ from phenolake.features.naming import FeatureName
 
 _NUCLEI, _CYTOPLASM = "Nuclei", "Cytoplasm"
 
-#: Pixels so close to the nucleus' outline belong to neither side, in nuclear diameters.
-_MARGIN = 1 / 8
-#: The ring of cytoplasm ends so far from the nucleus, in nuclear diameters.
-_REACH = 1 / 2
+#: Pixels so close to the nucleus' outline belong to neither side: at most so many, and for small
+#: nuclei this part of their diameter. Both are whole numbers of pixels: a margin that varied by
+#: parts of one from field to field would move whole rows of pixels in and out.
+_MARGIN_PX, _MARGIN = 3, 1 / 5
+#: Width of the ring of cytoplasm, in nuclear diameters.
+_RING = 1 / 3
 
 
 def names(compartments: Collection[str], channels: Sequence[str]) -> list[FeatureName]:
@@ -34,9 +36,10 @@ def measure(field: Field) -> NDArray[np.float64]:
 
     `NucleiCytoplasmRatio` takes the two compartments as they are. `CoreRingRatio` takes the
     nucleus without its margin, and of the cytoplasm a ring around it, likewise without the margin:
-    an eighth of the field's median nuclear diameter on either side of the outline belongs to
-    neither, and the ring ends at half a diameter. Light that the optics spread over the outline,
-    an outline drawn a pixel too wide and the end of a thin cell do not count in it.
+    three pixels on either side of the outline belong to neither (a fifth of the field's median
+    nuclear diameter where that is less), and the ring is a third of a diameter wide. Light that
+    the optics spread over the outline, an outline drawn a pixel too wide and the end of a thin
+    cell do not count in it.
 
     No background is subtracted: correct the illumination and offset of the image first.
 
@@ -48,8 +51,10 @@ def measure(field: Field) -> NDArray[np.float64]:
         return np.full((field.numbers.size, 2 * len(field.image.channels)), np.nan)
     diameter = float(np.median(np.sqrt(4 / np.pi * nuclei.objects.areas)))
     depth, away = nuclei.objects.distances[1], _distance_from(nuclei, cytoplasm)
-    core = _means_where(nuclei, depth > _MARGIN * diameter)
-    ring = _means_where(cytoplasm, (away > _MARGIN * diameter) & (away <= _REACH * diameter))
+    margin = np.clip(np.rint(_MARGIN * diameter), 1, _MARGIN_PX)
+    end = margin + max(2, np.rint(_RING * diameter))
+    core = _means_where(nuclei, depth > margin)
+    ring = _means_where(cytoplasm, (away > margin) & (away <= end))
     return np.column_stack(
         [
             _ratio(field, (nuclei, nuclei.means), (cytoplasm, cytoplasm.means)),
