@@ -28,6 +28,9 @@ class SegmentationTraining(dg.Config):
     patience: int = Field(
         8, gt=0, description="rounds without a better validation score to stop at"
     )
+    blend: float = Field(
+        0.0, ge=0, lt=1, description="share of the starting weights in the result"
+    )
     simulated: int = Field(0, ge=0, description="simulated fields to add")
     left_out: str = Field("", description="condition that is only tested on")
     seed: int = Field(0, description="seed of split, weights and draws")
@@ -55,6 +58,7 @@ def segmentation_network(
                 steps_per_round=min(250, max(1, config.steps // 4)),
                 learning_rate=config.learning_rate,
                 patience=config.patience,
+                blend=config.blend,
                 seed=config.seed,
             ),
             simulated=config.simulated,

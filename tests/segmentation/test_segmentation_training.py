@@ -159,6 +159,20 @@ def test_a_checkpoint_of_other_starting_weights_is_not_taken(tmp_path):
     assert all((value == after_another[name]).all() for name, value in alone.items())
 
 
+def test_blending_goes_back_part_of_the_way_to_the_starting_weights():
+    start = build_compact(TINY).state_dict()
+    trained, blended = (
+        train_compact(
+            examples(), layout=TINY, settings=settings(blend=blend), start_from=start
+        ).network.state_dict()
+        for blend in (0.0, 0.25)
+    )
+    for name, value in start.items():
+        if value.dtype.is_floating_point:
+            expected = 0.25 * value + 0.75 * trained[name]
+            assert np.allclose(blended[name], expected, atol=1e-6), name
+
+
 def test_training_lowers_the_loss():
     outcome = train_compact(
         examples(),

@@ -29,6 +29,7 @@ class Request:
     as_recorded: float
     left_out: str | None
     patience: int
+    blend: float
     seed: int
     keep_last: bool
     register: str | None
@@ -42,6 +43,8 @@ class Request:
         words += ["--seed", str(self.seed)]
         if self.learning_rate is not None:
             words += ["--learning-rate", str(self.learning_rate)]
+        if self.blend:
+            words += ["--blend", str(self.blend)]
         if self.left_out:
             words += ["--left-out", self.left_out]
         words += ["--keep-last"] if self.keep_last else ["--patience", str(self.patience)]
@@ -78,6 +81,7 @@ def run_training(request: Request) -> int:
         learning_rate=request.learning_rate or (1e-3 if base is None else 2e-4),
         as_recorded=request.as_recorded,
         patience=None if request.keep_last else request.patience,
+        blend=request.blend,
         seed=request.seed,
     )
 

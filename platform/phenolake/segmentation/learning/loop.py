@@ -55,6 +55,9 @@ class TrainingSettings:
         Share of crops whose pixels stay as they were recorded; see `draw_crop`.
     patience
         Stop after so many rounds without a better validation score; None goes to the end.
+    blend
+        Share of the starting weights in the result, where there are any: a network between the
+        two often does better on images like the old and the new ones alike.
     seed
         Of weights and draws.
     """
@@ -68,6 +71,7 @@ class TrainingSettings:
     simulated_share: float = 0.2
     as_recorded: float = 0.6
     patience: int | None = None
+    blend: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,7 +79,7 @@ class TrainingSettings:
         for name in ("steps", "steps_per_round", "batch_size", "crop", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("simulated_share", "as_recorded"):
+        for name in ("simulated_share", "as_recorded", "blend"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigurationError(
                     f"{name} must be from 0 to below 1, got {getattr(self, name)}"
@@ -134,6 +138,10 @@ def train_compact(
     Notes
     -----
     Draws depend on seed and step alone. The weights are an exponential average over steps.
+
+    References
+    ----------
+    `blend`: Wortsman et al. (2022), Robust fine-tuning of zero-shot models, CVPR.
     """
     import torch
 
@@ -157,7 +165,7 @@ def train_compact(
             saved.save(run.state())
         if on_round is not None:
             on_round(row)
-    return run.result()
+    return run.result(start_from)
 
 
 class _Run:
@@ -249,16 +257,8 @@ class _Run:
 
     def _average(self) -> None:
         """Move the averaged weights towards the present ones, faster while there are few steps."""
-        import torch
-
         kept = min(_AVERAGING, self.step / (self.step + 10))
-        with torch.no_grad():
-            mine, now = self.average.state_dict(), self.network.state_dict()
-            for name, value in now.items():
-                if value.dtype.is_floating_point:
-                    mine[name].lerp_(value, 1 - kept)
-                else:
-                    mine[name].copy_(value)
+        _move_towards(self.average, self.network.state_dict(), 1 - kept)
 
     def _rate(self, step: int) -> float:
         whole = self.settings.steps
@@ -291,14 +291,31 @@ class _Run:
         self.best, self.best_score = state["best"], state["best_score"]
         self.best_round = state["best_round"]
 
-    def result(self) -> TrainedCompact:
+    def result(self, start: Mapping[str, torch.Tensor] | None) -> TrainedCompact:
         """Return the averaged network of the best round, or of the last where none was judged."""
         if self.best is not None:
             self.average.load_state_dict(self.best)
         else:
             self.best_round = len(self.history)
         network = self.average.cpu().eval()
+        if start is not None and self.settings.blend > 0:
+            _move_towards(network, start, self.settings.blend)
         return TrainedCompact(network, self.layout, self.settings, self.history, self.best_round)
+
+
+def _move_towards(
+    network: torch.nn.Module, weights: Mapping[str, torch.Tensor], share: float
+) -> None:
+    """Go so much of the way from a network's weights to others; counters are taken over."""
+    import torch
+
+    with torch.no_grad():
+        mine = network.state_dict()
+        for name, value in weights.items():
+            if value.dtype.is_floating_point:
+                mine[name].lerp_(value, share)
+            else:
+                mine[name].copy_(value)
 
 
 def compact_losses(
