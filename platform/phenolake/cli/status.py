@@ -80,7 +80,7 @@ def registry(instance: dg.DagsterInstance, settings: Settings) -> Any:
     from prometheus_client import CollectorRegistry
 
     made = CollectorRegistry(auto_describe=False)
-    made.register(_Gauges(instance, settings))  # type: ignore[arg-type]
+    made.register(_Gauges(instance, settings))
     return made
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from phenolake.lake.log import commits
 from phenolake.lake.snapshot import Snapshot
 
-_COMMON = {
+_COMMON: dict[str, Any] = {
     "table_name": pl.String,
     "version": pl.Int64,
     "Metadata_Screen": pl.String,
