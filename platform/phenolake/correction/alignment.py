@@ -45,16 +45,32 @@ def sphered(wells: Wells, parameters: Mapping[str, Any]) -> dict[str, np.ndarray
     }
 
 
-def to_target(
+def learned(
     shared: dict[str, np.ndarray], controls: np.ndarray, parameters: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and offset that give a batch's controls the shared mean and covariance."""
+) -> dict[str, np.ndarray]:
+    """Centre and covariance of a batch's controls: directions that they explore, and their gains.
+
+    A few controls explore few of many directions. All others have the same gain, so that a batch
+    takes features x controls numbers and no square matrix.
+    """
     own = shared["first"] @ (controls - shared["origin"][:, None])
-    ridge = float(shared["ridge"][0])
-    whitened = _power(_covariance(own) + ridge * np.eye(len(own)), -0.5)
-    turn = shared["colour"] @ whitened
-    weights = turn @ shared["first"]
-    return weights, shared["mean"] - turn @ own.mean(axis=1) - weights @ shared["origin"]
+    centre = own.mean(axis=1)
+    deviations = (own - centre[:, None]) / np.sqrt(own.shape[1])
+    basis, spread, _ = np.linalg.svd(deviations, full_matrices=False)
+    explored = spread > spread.max(initial=0) * max(own.shape) * np.finfo(np.float64).eps
+    gain = 1 / np.sqrt(spread[explored] ** 2 + shared["ridge"][0])
+    return {"centre": centre, "basis": basis[:, explored], "gain": gain}
+
+
+def moved(
+    shared: dict[str, np.ndarray], own: dict[str, np.ndarray], values: np.ndarray
+) -> np.ndarray:
+    """Wells of a batch, (feature, well), whitened by its own controls and coloured by all."""
+    inputs = shared["first"] @ (values - shared["origin"][:, None]) - own["centre"][:, None]
+    rest = 1 / np.sqrt(shared["ridge"][0])
+    explored = (own["gain"] - rest)[:, None] * (own["basis"].T @ inputs)
+    whitened = rest * inputs + own["basis"] @ explored
+    return np.asarray(shared["colour"] @ whitened + shared["mean"][:, None])
 
 
 def _shared(covariance: np.ndarray, ridge: float) -> dict[str, np.ndarray]:

@@ -31,9 +31,10 @@ class LinearMethod:
     ----------
     target
         (wells, parameters) -> what all batches share.
-    to_target
-        (target, controls of one batch, parameters) -> `weights` ((feature, feature), or (feature,)
-        for a diagonal) and `offset` of y = weights x + offset.
+    learned
+        (target, controls of one batch, parameters) -> what the batch's map is made of.
+    moved
+        (target, what was learned, wells of the batch) -> the wells, corrected.
     at_least
         Controls a batch needs.
     defaults
@@ -41,7 +42,8 @@ class LinearMethod:
     """
 
     target: Callable[[Wells, Mapping[str, Any]], Arrays]
-    to_target: Callable[[Arrays, np.ndarray, Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]
+    learned: Callable[[Arrays, np.ndarray, Mapping[str, Any]], Arrays]
+    moved: Callable[[Arrays, Arrays, np.ndarray], np.ndarray]
     at_least: int
     defaults: Mapping[str, Any]
 
@@ -50,19 +52,24 @@ def _mean_of_controls(wells: Wells, parameters: Mapping[str, Any]) -> Arrays:
     return {"origin": np.zeros(len(wells.features))}
 
 
-def _centring(
-    target: Arrays, controls: np.ndarray, parameters: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    return np.ones(len(controls)), target["origin"] - controls.mean(axis=1)
+def _mean_of_batch(target: Arrays, controls: np.ndarray, parameters: Mapping[str, Any]) -> Arrays:
+    return {"offset": target["origin"] - controls.mean(axis=1)}
+
+
+def _shifted(target: Arrays, own: Arrays, values: np.ndarray) -> np.ndarray:
+    return np.asarray(values + own["offset"][:, None])
 
 
 LINEAR: dict[str, LinearMethod] = {
-    "mean_centring": LinearMethod(_mean_of_controls, _centring, 1, {}),
-    "combat": LinearMethod(combat.target, combat.to_target, 2, {}),
-    "coral": LinearMethod(alignment.pooled, alignment.to_target, 2, {"regularization": 1.0}),
+    "mean_centring": LinearMethod(_mean_of_controls, _mean_of_batch, _shifted, 1, {}),
+    "combat": LinearMethod(combat.target, combat.learned, combat.moved, 2, {}),
+    "coral": LinearMethod(
+        alignment.pooled, alignment.learned, alignment.moved, 2, {"regularization": 1.0}
+    ),
     "tvn": LinearMethod(
         alignment.sphered,
-        alignment.to_target,
+        alignment.learned,
+        alignment.moved,
         2,
         {"kind": "ZCA-cor", "regularization": 0.01, "alignment_regularization": 1.0},
     ),
@@ -80,7 +87,7 @@ class BatchMaps:
     target
         What all batches are moved to, by name.
     maps
-        Batch to its weights and offset.
+        Batch to what its map is made of, by name.
     """
 
     method: str
@@ -88,7 +95,7 @@ class BatchMaps:
     batch: str
     parameters: Mapping[str, Any]
     target: Arrays
-    maps: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    maps: Mapping[str, Arrays]
 
     @classmethod
     def fit(cls, method: str, wells: Wells, parameters: Mapping[str, Any]) -> BatchMaps:
@@ -103,7 +110,7 @@ class BatchMaps:
         parameters = {**how.defaults, **parameters}
         controls = {name: wells.of_batch(name, method, how.at_least)[1] for name in wells.names()}
         target = how.target(wells, parameters)
-        maps = {name: how.to_target(target, own, parameters) for name, own in controls.items()}
+        maps = {name: how.learned(target, own, parameters) for name, own in controls.items()}
         return cls(method, tuple(wells.features), wells.batch, parameters, target, maps)
 
     def extended(
@@ -117,7 +124,7 @@ class BatchMaps:
         for name in wells.names():
             if name not in maps:
                 _, own = wells.of_batch(name, self.method, how.at_least)
-                maps[name] = how.to_target(self.target, own, self.parameters)
+                maps[name] = how.learned(self.target, own, self.parameters)
         return BatchMaps(self.method, self.features, self.batch, self.parameters, self.target, maps)
 
     def transform(self, profiles: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -132,6 +139,7 @@ class BatchMaps:
         """
         frame = profiles.lazy().collect()
         wells = Wells.of(frame, self.batch, None, self.method, list(self.features))
+        how = LINEAR[self.method]
         corrected = np.empty_like(wells.values)
         for name in wells.names():
             if name not in self.maps:
@@ -140,11 +148,8 @@ class BatchMaps:
                     f"batch {name}, which was not fitted",
                     "`extended` with its controls",
                 )
-            weights, offset = self.maps[name]
             rows = wells.batches == name
-            here = wells.values[:, rows]
-            moved = weights[:, None] * here if weights.ndim == 1 else weights @ here
-            corrected[:, rows] = moved + offset[:, None]
+            corrected[:, rows] = how.moved(self.target, self.maps[name], wells.values[:, rows])
         return with_matrix(wells.metadata, self.features, corrected)
 
     def save(self, path: str | Path) -> None:
@@ -159,8 +164,8 @@ class BatchMaps:
             "batches": json.dumps(list(self.maps)),
         }
         arrays = {f"target.{name}": value for name, value in self.target.items()}
-        for number, (weights, offset) in enumerate(self.maps.values()):
-            arrays |= {f"weights.{number}": weights, f"offset.{number}": offset}
+        for number, own in enumerate(self.maps.values()):
+            arrays |= {f"{number}.{name}": value for name, value in own.items()}
         contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
         save_file(contiguous, path, metadata=about)
 
@@ -171,20 +176,25 @@ class BatchMaps:
 
         with safe_open(path, framework="numpy") as file:
             about = file.metadata()
-            names = json.loads(about["batches"])
-            get = file.get_tensor
-            return cls(
-                about["method"],
-                tuple(json.loads(about["features"])),
-                about["batch"],
-                json.loads(about["parameters"]),
-                {
-                    key.removeprefix("target."): get(key)
-                    for key in file.keys()  # noqa: SIM118 -- a file is no mapping
-                    if key.startswith("target.")
-                },
-                {
-                    name: (get(f"weights.{number}"), get(f"offset.{number}"))
-                    for number, name in enumerate(names)
-                },
-            )
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- no mapping
+        maps = {
+            name: _part(arrays, str(number))
+            for number, name in enumerate(json.loads(about["batches"]))
+        }
+        return cls(
+            about["method"],
+            tuple(json.loads(about["features"])),
+            about["batch"],
+            json.loads(about["parameters"]),
+            _part(arrays, "target"),
+            maps,
+        )
+
+
+def _part(arrays: Arrays, start: str) -> Arrays:
+    """Arrays whose names start so, by the rest of their names."""
+    return {
+        name.removeprefix(f"{start}."): array
+        for name, array in arrays.items()
+        if name.startswith(f"{start}.")
+    }

@@ -29,10 +29,10 @@ def target(wells: Wells, parameters: Mapping[str, Any]) -> dict[str, np.ndarray]
     return {"mean": total / count, "sd": np.sqrt(squares / count)}
 
 
-def to_target(
+def learned(
     shared: dict[str, np.ndarray], controls: np.ndarray, parameters: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Diagonal weights and offset that take a batch's mean and spread away.
+) -> dict[str, np.ndarray]:
+    """Weight and offset of every feature that take a batch's mean and spread away.
 
     A feature without spread within batches keeps its values.
     """
@@ -45,7 +45,14 @@ def to_target(
         scale = 1 / np.sqrt(variance)
         weights[varies] = scale
         offset[varies] = mean[varies] - scale * (mean[varies] + sd[varies] * shift)
-    return weights, offset
+    return {"weights": weights, "offset": offset}
+
+
+def moved(
+    shared: dict[str, np.ndarray], own: dict[str, np.ndarray], values: np.ndarray
+) -> np.ndarray:
+    """Wells of a batch, (feature, well), with its mean and spread taken away."""
+    return own["weights"][:, None] * values + own["offset"][:, None]
 
 
 def posterior(standardized: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
