@@ -9,7 +9,8 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,35 +61,62 @@ def resident_mb() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def run(plates: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """CPU seconds and resident megabytes after each plate; maintenance once every 500 plates."""
-    uri = str(folder / "lake")
-    job = dg.define_asset_job("plate_job")
+@contextmanager
+def through_dagster(uri: str, folder: Path, plates: int) -> Iterator[Callable[[str], None]]:
+    """What runs one plate as a Dagster run of six assets."""
     definitions = dg.Definitions(
-        assets=list(chain(uri)), jobs=[job], executor=dg.in_process_executor
+        assets=list(chain(uri)),
+        jobs=[dg.define_asset_job("plate_job")],
+        executor=dg.in_process_executor,
     )
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    seconds, memory = np.zeros(plates), np.zeros(plates)
-    (folder / "dagster").mkdir()
+    folder.mkdir()
     with dg.DagsterInstance.local_temp(
-        str(folder / "dagster"), overrides={"telemetry": {"enabled": False}}
+        str(folder), overrides={"telemetry": {"enabled": False}}
     ) as instance:
-        instance.add_dynamic_partitions(
-            "plates", [f"plate{number:05d}" for number in range(plates)]
-        )
-        plate_job = definitions.resolve_job_def("plate_job")
+        instance.add_dynamic_partitions("plates", [name_of(number) for number in range(plates)])
+        job = definitions.resolve_job_def("plate_job")
+
+        def run_one(plate: str) -> None:
+            done = job.execute_in_process(partition_key=plate, instance=instance, run_config=quiet)
+            assert done.success
+
+        yield run_one
+
+
+@contextmanager
+def through_the_lake(uri: str) -> Iterator[Callable[[str], None]]:
+    """What writes and reads the six tables of one plate, without Dagster."""
+
+    def run_one(plate: str) -> None:
+        lake = Lake(uri)
+        for table in TABLES:
+            lake.write(table, rows_of(table, plate, 1), where(plate))
+            assert lake.read(table.name, where(plate)).height > 0
+
+    yield run_one
+
+
+def name_of(number: int) -> str:
+    return f"plate{number:05d}"
+
+
+def run(plates: int, folder: Path, lake_only: bool) -> tuple[np.ndarray, np.ndarray]:
+    """CPU seconds and resident megabytes after each plate; maintenance once every 500 plates."""
+    uri = str(folder / "lake")
+    chosen = (
+        through_the_lake(uri) if lake_only else through_dagster(uri, folder / "dagster", plates)
+    )
+    seconds, memory = np.zeros(plates), np.zeros(plates)
+    with chosen as run_one:
         for number in range(plates):
             started = cpu_seconds()
-            done = plate_job.execute_in_process(
-                partition_key=f"plate{number:05d}", instance=instance, run_config=quiet
-            )
-            assert done.success
+            run_one(name_of(number))
             seconds[number], memory[number] = cpu_seconds() - started, resident_mb()
             if number % HUNDRED == HUNDRED - 1:
-                last = seconds[number - HUNDRED + 1 : number + 1]
+                last = np.median(seconds[number - HUNDRED + 1 : number + 1])
                 print(
-                    f"{number + 1:6d} plates  {np.median(last):.3f} CPU s  {memory[number]:.0f} MB",
-                    flush=True,
+                    f"{number + 1:6d} plates  {last:.3f} CPU s  {memory[number]:.0f} MB", flush=True
                 )
             if number % 500 == 499:
                 upkeep = list(maintain(Lake(uri), retention=timedelta(days=7)))
@@ -121,11 +149,12 @@ def draw(seconds: np.ndarray, memory: np.ndarray, path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plates", type=int, default=2000)
+    parser.add_argument("--lake-only", action="store_true", help="leave Dagster out")
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        seconds, memory = run(options.plates, Path(folder))
+        seconds, memory = run(options.plates, Path(folder), options.lake_only)
     # The first plates make the tables and fill caches.
     first, last = np.median(seconds[10 : HUNDRED + 10]), np.median(seconds[-HUNDRED:])
     print(

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pyarrow.fs as arrow_fs
@@ -61,12 +62,11 @@ def _read_together(
 ) -> Iterator[dict[str, Any]]:
     """Wait for several answers of an object store at once; an answer takes far longer than parsing."""
     if isinstance(getattr(filesystem, "base_fs", filesystem), arrow_fs.LocalFileSystem):
-        found = map(commit_of, [filesystem] * len(versions), versions)
-        yield from (commit for commit in found if commit is not None)
-        return
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(commit_of, [filesystem] * len(versions), versions)
-        yield from (commit for commit in found if commit is not None)
+        found = [commit_of(filesystem, version) for version in versions]
+    else:
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = list(pool.map(partial(commit_of, filesystem), versions))
+    yield from (commit for commit in found if commit is not None)
 
 
 def _described(version: int, text: bytes) -> dict[str, Any]:
