@@ -43,7 +43,7 @@ class Commit:
     seconds: float
 
 
-def commit_once(
+def commit_and_confirm(
     location: Location, layer: str, name: str, metadata: dict[str, str], act: Act, part: object
 ) -> int:
     """Let `act` commit on the newest version, again if another writer won; returns the version.

@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from phenolake.errors import TableSchemaError
-from phenolake.lake.commits import Commit, commit_once
+from phenolake.lake.commits import Commit, commit_and_confirm
 from phenolake.lake.conform import conform, storable
 from phenolake.lake.location import Location
 from phenolake.lake.parquet_parts import ROW_GROUP_BYTES, Part, PartWriter, partition_folder
@@ -98,7 +98,7 @@ def commit(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[
     def act(snapshot: Snapshot | None, said: dict[str, str]) -> None:
         _commit_once(target, snapshot, schema, parts, said)
 
-    return commit_once(
+    return commit_and_confirm(
         target.location, target.layer, target.name, metadata, act, dict(target.where)
     )
 

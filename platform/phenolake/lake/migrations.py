@@ -16,7 +16,7 @@ from deltalake import CommitProperties, Schema
 from deltalake.transaction import AddAction
 
 from phenolake.errors import LakeError
-from phenolake.lake.commits import commit_once
+from phenolake.lake.commits import commit_and_confirm
 from phenolake.lake.conform import conform
 from phenolake.lake.delta_writer import add_actions
 from phenolake.lake.lineage import commit_frame, current_partitions
@@ -141,7 +141,7 @@ def _migrate_table(
         "phenolake_run_id": run_id,
         "phenolake_table_version": str(declared.version),
     }
-    version = commit_once(
+    version = commit_and_confirm(
         snapshot.location, snapshot.layer, snapshot.name, said, act, "the whole table"
     )
     return Migrated(declared.name, oldest, declared.version, rows, version)

@@ -14,7 +14,7 @@ from deltalake import CommitProperties
 from deltalake.transaction import AddAction
 
 from phenolake.errors import LakeError, TableMissingError, TableSchemaError
-from phenolake.lake.commits import Commit, commit_once
+from phenolake.lake.commits import Commit, commit_and_confirm
 from phenolake.lake.location import Location
 from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import Layer
@@ -54,7 +54,7 @@ def restore_partition(
         "phenolake_partition": json.dumps(dict(where), sort_keys=True),
         "phenolake_restored_version": str(version),
     }
-    new_version = commit_once(location, layer, name, said, act, dict(where) or "the table")
+    new_version = commit_and_confirm(location, layer, name, said, act, dict(where) or "the table")
     rows, size = (pc.sum(files.column(c)).as_py() or 0 for c in ("num_records", "size_bytes"))
     return Commit(name, new_version, int(rows), int(size), time.perf_counter() - started)
 
