@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -94,11 +96,25 @@ def readouts(rows: list[dict]) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def marts(dbt_build, two_plates_and_more) -> dict[str, pl.DataFrame]:
+def built(dbt_build, two_plates_and_more):
     build = dbt_build(two_plates_and_more)
     assert build.exit_status == 0, build.output
     assert "WARN" not in build.output.replace("WARN=0", ""), build.output
-    return build.marts()
+    return build
+
+
+@pytest.fixture(scope="module")
+def marts(built) -> dict[str, pl.DataFrame]:
+    return built.marts()
+
+
+def test_every_query_of_the_cookbook_is_answered(built, repository):
+    text = (repository / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    assert len(queries) >= 25
+    with duckdb.connect(str(built.database), read_only=True) as connection:
+        for query in queries:
+            assert connection.sql(query).columns, query
 
 
 def plate_row(marts: dict[str, pl.DataFrame], plate: str, group: str) -> dict:

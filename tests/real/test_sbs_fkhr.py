@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
+from phenolake.cli.ingest import MODELS
 from phenolake.lake import Lake
 from phenolake.tables import TABLES
 from terminal import call, user_at
@@ -15,19 +19,22 @@ from terminal import call, user_at
 pytestmark = pytest.mark.slow
 
 CONFIG = Path(__file__).parent / "sbs_fkhr" / "screen.yaml"
-READOUT = "Cells_Translocation_NucleiCytoplasmRatio_GFP"
+READOUT = "Cells_Translocation_CoreRingRatio_GFP"
 DRUGS = ("wortmannin", "LY294002")
 
 
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
+
+
 @pytest.fixture(scope="module")
-def lake(shared_data, tmp_path_factory) -> Lake:
+def lake(shared_data, tmp_path_factory) -> Iterator[Lake]:
     folder = shared_data / "sbs_fkhr_plate"
     if not folder.is_dir():
         pytest.skip("the FKHR-GFP plate is not among the shared data")
     with user_at(tmp_path_factory.mktemp("home")) as home:
         answer = call("ingest", folder, "--config", CONFIG, "--no-models")
         assert answer.status == 0, answer.errors
-        return Lake(str(home / "tables"))
+        yield Lake(str(home / "tables"))
 
 
 def test_fifteen_lines_describe_the_screen():
@@ -36,7 +43,7 @@ def test_fifteen_lines_describe_the_screen():
 
 def test_every_table_and_mart_is_there(lake):
     made = {name for _, name in lake.tables()}
-    assert made >= set(TABLES) - {"model_predictions", "quarantine"}
+    assert made >= set(TABLES) - {*MODELS, "quarantine"}
     assert made >= {"plate_quality", "hits", "screen_summary"}
 
 
@@ -101,6 +108,25 @@ def test_active_wells_are_named(lake, drug):
     assert set(range(5, 10)) <= set(hits["Metadata_Concentration"])
     rows = {name[-3] for names in hits["well_names"] for name in names.split(", ")}
     assert rows <= (set("ABCD") if drug == "wortmannin" else set("EFGH"))
+
+
+def test_commands_of_the_tutorial_run(lake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = TUTORIAL.read_text(encoding="utf-8")
+    commands = [shlex.split(c) for c in re.findall(r"^phenolake (.*)$", text, re.MULTILINE)]
+    # The fixture has ingested the plate; a server would not end.
+    run = [words for words in commands if words[0] not in ("ingest", "explore")]
+    assert len(run) >= 9
+    for words in run:
+        words = [*words, "--no-pdf"] if words[0] == "report" else words
+        answer = call(*words)
+        assert answer.status == 0, (words, answer.errors)
+        assert answer.output
+
+
+def test_description_in_the_tutorial_is_the_one_that_is_tested():
+    written = re.search(r"```yaml\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    assert written[1] == CONFIG.read_text(encoding="utf-8")
 
 
 def test_wells_without_drug_keep_the_protein_out_of_the_nucleus(lake):
