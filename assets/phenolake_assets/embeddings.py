@@ -121,7 +121,7 @@ def embedding_profiles(
                 facts["uncorrected because"] = str(error)
         commit = run.land(
             EMBEDDING_PROFILES,
-            rows,
+            [] if rows.is_empty() else rows,
             parameters={
                 "recipe": config.recipe,
                 "cell_embeddings": run.lake.version("cell_embeddings"),

@@ -53,7 +53,7 @@ def model_scores(
         rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
         commit = run.land(
             MODEL_SCORES,
-            rows,
+            [] if rows.is_empty() else rows,
             parameters={
                 table: run.lake.version(table)
                 for table in ("model_predictions", "embedding_profiles", "batch_corrected_profiles")

@@ -17,7 +17,14 @@ from phenolake.screens.proposal import keep_proposal
 from phenolake.screens.registry import ScreenRegistry
 from phenolake.settings import Settings
 
-MODELS = ("phenotype_forest", "phenotype_network", "model_predictions")
+MODELS = (
+    "phenotype_forest",
+    "phenotype_network",
+    "model_predictions",
+    "cell_embeddings",
+    "embedding_profiles",
+    "model_scores",
+)
 
 
 def ingest_screen(
