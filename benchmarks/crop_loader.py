@@ -102,7 +102,7 @@ def loaders(crops: int, repeats: int, batch: int, folder: Path) -> None:
 def overhead(model: str, crops: int, repeats: int) -> None:
     """CPU seconds of an epoch, and of the same number of the network's own bare steps."""
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (crops + 100, 4, 32, 32)).astype(np.uint8)
+    pixels = rng.integers(0, 256, (crops + 10, 4, 32, 32)).astype(np.uint8)
     codes = rng.integers(0, 8, len(pixels))
     train, held = np.arange(crops), np.arange(crops, len(pixels))
     layout, recipe = named_model(model, 8, 4, 32)

@@ -1,5 +1,7 @@
 """Models of a screen, trained in Dagster and kept in MLflow: a forest on features, a CNN on crops."""
 
+import shutil
+
 import dagster as dg
 import polars as pl
 from pydantic import Field
@@ -16,6 +18,7 @@ from phenolake.stages.training_sets import (
     features_of,
     label_wells,
 )
+from phenolake.stages.work_folder import work_folder
 from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.raw_images import plate_map
@@ -129,6 +132,7 @@ def phenotype_network(
             cells = run.lake.scan("single_cell_crops", run.where)
             drawn = _drawn(run, cells, config.cells_per_class, config.seed)
             training, crops = drawn_crops(run.lake, run.where, drawn)
+            checkpoint = work_folder(run.lake) / "phenotype_network" / run.name
             tracker = mlflow.open()
             result = train(
                 crops,
@@ -143,10 +147,12 @@ def phenotype_network(
                 model=config.architecture,
                 epochs=config.epochs,
                 learning_rate=config.learning_rate,
+                checkpoint=checkpoint,
                 on_epoch=lambda row: context.log.info(f"epoch {row}"),
             )
         except (TrainingDataError, TableMissingError) as error:
             return _untrained(run, error)
+        shutil.rmtree(checkpoint, ignore_errors=True)
         return _trained(run, result, tracker, training)
 
 

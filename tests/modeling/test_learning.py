@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from phenolake.errors import (
     ConfigurationError,
     DiskFullError,
+    ModelFileError,
     TrainingDataError,
     TrainingMemoryError,
 )
@@ -23,6 +24,7 @@ from phenolake.modeling import (
     ResNet18,
     read_encoder,
     save_model,
+    shrink_field,
     train_encoder,
     train_network,
 )
@@ -216,6 +218,38 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(train, tmp_pa
     with pytest.raises(DiskFullError, match="disk is full"):
         train(checkpoint=tmp_path, epochs=2)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [content]
+
+
+def test_a_checkpoint_of_another_network_is_named(train, tmp_path):
+    train(checkpoint=tmp_path / "one", epochs=1)
+    train(checkpoint=tmp_path / "two", epochs=1, model=PLAIN)
+    (own,), (other,) = (list((tmp_path / name).iterdir()) for name in ("one", "two"))
+    own.write_bytes(other.read_bytes())
+    with pytest.raises(ModelFileError, match="of another network"):
+        train(checkpoint=tmp_path / "one")
+
+
+@pytest.mark.parametrize("model", ["multi_scale", "multiple_instance"])
+def test_whole_fields_train_a_network_without_segmentation(rng, model):
+    labels = ["full", "sparse"] * 12
+    fields = [
+        shrink_field((rng.random((2, 50, 43)) < (0.4 if label == "full" else 0.1)) * 0.8, 16)
+        for label in labels
+    ]
+    split = np.where(np.arange(24) < 16, "train", "validation")
+    trained = train_network(
+        np.stack(fields), labels, split, model=model, epochs=8, batch_size=8, device="cpu"
+    )
+    assert trained.history[-1]["validation_accuracy"] > 0.8
+
+
+def test_a_field_shrinks_by_whole_blocks_around_its_middle(rng):
+    field = rng.integers(0, 256, (2, 11, 9)).astype(np.uint8)
+    small = shrink_field(field, 4)
+    expected = field[:, 1:9, 0:8].reshape(2, 4, 2, 4, 2).mean(axis=(2, 4))
+    np.testing.assert_array_equal(small, np.rint(expected))
+    with pytest.raises(TrainingDataError, match="16 px or more"):
+        shrink_field(field, 16)
 
 
 @pytest.mark.parametrize(

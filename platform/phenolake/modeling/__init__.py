@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from phenolake.modeling.champion import Promotion
 from phenolake.modeling.crops import Crops, cut_crops
+from phenolake.modeling.embedding import embed, load_network
 from phenolake.modeling.encoder import Encoder
+from phenolake.modeling.fields import shrink_field
 from phenolake.modeling.forest import Forest, train_forest
 from phenolake.modeling.learning.contrastive import train_encoder
 from phenolake.modeling.networks import (
@@ -60,11 +62,14 @@ __all__ = [
     "check_leakage",
     "classification_scores",
     "cut_crops",
+    "embed",
     "load_model",
+    "load_network",
     "predict",
     "read_encoder",
     "read_model",
     "save_model",
+    "shrink_field",
     "split_by",
     "split_hash",
     "summarize_split",

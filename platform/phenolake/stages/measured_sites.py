@@ -15,6 +15,7 @@ from phenolake import __version__
 from phenolake.images.planes import Problem
 from phenolake.images.sites import Site
 from phenolake.lake import Lake
+from phenolake.stages.work_folder import work_folder
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,7 @@ class MeasuredSites:
     @classmethod
     def of_plate(cls, lake: Lake, plate: str) -> MeasuredSites:
         """The plate's folder: beside a local lake, for one elsewhere in the user's cache."""
-        if lake.location.is_local:
-            work = Path(lake.uri).parent / "work"
-        else:
-            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-            work = cache / "phenolake" / hashlib.sha256(lake.uri.encode()).hexdigest()[:16]
-        return cls(work / "single_cell_features" / plate)
+        return cls(work_folder(lake) / "single_cell_features" / plate)
 
     def key(self, site: Site, *parts: bytes) -> str:
         """Name of a site's file: images by place, size and time; masks and settings by content."""

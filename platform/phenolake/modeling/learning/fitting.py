@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from phenolake.errors import TrainingDivergedError, TrainingMemoryError
+from phenolake.errors import ModelFileError, TrainingDivergedError, TrainingMemoryError
 from phenolake.modeling.checkpoints import Checkpoint
 from phenolake.modeling.learning.pool import CropPool
 from phenolake.modeling.learning.rates import rate_factor
@@ -77,7 +77,17 @@ class Fit:
     def run(
         self, saved: Checkpoint | None = None, on_epoch: Callable[[Epoch], None] | None = None
     ) -> None:
-        """Train to the last epoch, or until the validation loss falls no more."""
+        """Train to the last epoch, or until the validation loss falls no more.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If the loss stops being finite.
+        TrainingMemoryError
+            If the device can't hold the training of a single crop.
+        ModelFileError
+            If the checkpoint is that of another network.
+        """
         if saved is not None:
             self._restore(saved)
         while len(self.history) < self.epochs and not self._is_exhausted:
@@ -201,13 +211,18 @@ class Fit:
     def _restore(self, saved: Checkpoint) -> None:
         """Go on from a saved state, unless there is none or it is past the epochs asked for."""
         state = saved.load(self.device)
-        if state is None or len(state["history"]) > self.epochs:
-            return
-        self.task.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.history, self.piece = state["history"], state["piece"]
-        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        try:
+            if state is None or len(state["history"]) > self.epochs:
+                return
+            self.task.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.history, self.piece = state["history"], state["piece"]
+            self.best, self.best_epoch = state["best"], state["best_epoch"]
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise ModelFileError(
+                saved.path, "a checkpoint of another network or version; delete it to start anew"
+            ) from error
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
