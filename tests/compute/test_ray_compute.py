@@ -26,7 +26,9 @@ def cluster() -> Iterator[RayCompute]:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
+            "local",
             num_cpus=2,
+            num_gpus=2,  # nobody looks whether they are there
             include_dashboard=False,
             logging_level="ERROR",
             log_to_driver=False,
@@ -72,6 +74,18 @@ def test_a_killed_worker_costs_its_field_only(cluster, tmp_path):
     starts = [int(mark.name.split("-")[0]) for mark in tmp_path.iterdir()]
     assert starts.count(2) == 2
     assert len(starts) <= 8 + 2
+
+
+def test_workers_with_a_gpu_load_their_model_once_and_survive_being_killed(cluster, tmp_path):
+    workers = RayCompute("auto", gpus=1)
+    assert workers.worker_count == 2
+    answers = list(workers.map(fields.Model(), range(8)))
+    assert [square for square, *_ in answers] == [n * n for n in range(8)]
+    assert len({process for _, process, _ in answers}) == 2
+    assert {loads for *_, loads in answers} == {1}
+    tasks = [(str(tmp_path), number) for number in range(6)]
+    killed = RayCompute("auto", gpus=1).map(fields.count_and_die_once, tasks)
+    assert list(killed) == [n * n for n in range(6)]
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
