@@ -73,7 +73,7 @@ class Cluster:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": SECRET * 3,
+            "RAY_AUTH_TOKEN": SECRET * 3,  # it has to be long
         }
 
     def start(self) -> None:
