@@ -9,29 +9,24 @@ from phenolake.dose_response.tables import fit_curves
 from phenolake.pictures import as_markdown, dose_curves
 from phenolake.stages.dose_responses import responses_of
 from phenolake.tables import DOSE_RESPONSES
-from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.model_predictions import model_predictions
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.screen_profiles import STARTS, batch_corrected_profiles
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
 
 _INPUTS = ("well_profiles", "normalized_profiles", "batch_corrected_profiles", "model_predictions")
 
 
-@dg.asset(
+@table_asset(
+    DOSE_RESPONSES,
+    screen_partitions,
     deps=[
         *(dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS),
         batch_corrected_profiles,
         model_predictions,
     ],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(DOSE_RESPONSES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("dose_responses")],
 )
 def dose_responses(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource

@@ -13,12 +13,12 @@ from phenolake.stages.reference import reference_of
 from phenolake.stages.screen_correction import correct_screen
 from phenolake.stages.screen_profiles import consensus_of, mechanism_accuracy
 from phenolake.tables import CELL_EMBEDDINGS, EMBEDDING_PROFILES
-from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.models import from_all_plates, network_name, phenotype_network
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.single_cell_crops import single_cell_crops
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, MlflowResource, ScreensResource
 
 UNCORRECTED = "uncorrected"
@@ -34,15 +34,11 @@ class EmbeddingConfig(dg.Config):
     )
 
 
-@dg.asset(
+@table_asset(
+    CELL_EMBEDDINGS,
+    screen_partitions,
     deps=[phenotype_network, *from_all_plates(single_cell_crops)],
-    partitions_def=screen_partitions,
-    group_name="silver",
-    kinds={"deltalake", "pytorch"},
-    metadata=table_metadata(CELL_EMBEDDINGS),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("cell_embeddings")],
+    kinds=["pytorch"],
 )
 def cell_embeddings(
     context: dg.AssetExecutionContext,
@@ -81,15 +77,8 @@ def _network(uri: str, tracking_uri: str, is_asked_for: bool) -> LoadedNetwork |
         return None
 
 
-@dg.asset(
-    deps=[cell_embeddings, *from_all_plates(plate_map)],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(EMBEDDING_PROFILES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("embedding_profiles")],
+@table_asset(
+    EMBEDDING_PROFILES, screen_partitions, deps=[cell_embeddings, *from_all_plates(plate_map)]
 )
 def embedding_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource

@@ -4,27 +4,22 @@ import dagster as dg
 
 from phenolake.stages.meanings import dictionary_of_screen
 from phenolake.tables import FEATURE_DICTIONARY
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.field_features import field_features
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_assets.table_asset import table_asset
 from phenolake_assets.well_profiles import normalized_profiles, well_profiles
 from phenolake_resources import LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    FEATURE_DICTIONARY,
+    screen_partitions,
     deps=[
         dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping())
         for table in (single_cell_features, field_features, well_profiles, normalized_profiles)
     ],
-    partitions_def=screen_partitions,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(FEATURE_DICTIONARY),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("feature_dictionary")],
 )
 def feature_dictionary(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource

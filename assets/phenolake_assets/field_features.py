@@ -9,33 +9,24 @@ from phenolake.stages.cells import pixel_bytes, sites_with_masks
 from phenolake.stages.fields import MeasureField, measure_fields
 from phenolake.stages.light import illumination_file
 from phenolake.tables import FIELD_FEATURES
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    FIELD_FEATURES,
+    plates,
     deps=[raw_image_catalog, illumination_functions, segmentation_masks],
-    partitions_def=plates,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(FIELD_FEATURES),
-    code_version="1",
+    checks={
+        "every_field_measured": "A row for every site that has masks.",
+    },
     pool="measurement",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("field_features"),
-        dg.AssetCheckSpec(
-            "every_field_measured",
-            asset="field_features",
-            description="A row for every site that has masks.",
-        ),
-    ],
 )
 def field_features(
     context: dg.AssetExecutionContext,

@@ -7,9 +7,9 @@ from phenolake.images.planes import Problem
 from phenolake.stages.fitted_recipes import fits_of
 from phenolake.stages.screen_profiles import start_of
 from phenolake.tables import FITTED_RECIPES
-from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.table_asset import table_asset
 from phenolake_assets.well_profiles import normalized_profiles, well_profiles
 from phenolake_resources import LakeResource, ScreensResource
 
@@ -22,23 +22,14 @@ _ADVICE = (
 )
 
 
-@dg.asset(
+@table_asset(
+    FITTED_RECIPES,
+    screen_partitions,
     deps=[dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(FITTED_RECIPES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("fitted_recipes"),
-        dg.AssetCheckSpec(
-            "every_plate_has_controls",
-            asset="fitted_recipes",
-            description="Every plate has two reference wells or more; the others are left out of "
-            "corrected profiles, with a row in quarantine.",
-        ),
-    ],
+    checks={
+        "every_plate_has_controls": "Every plate has two reference wells or more; the others are left out of "
+        "corrected profiles, with a row in quarantine.",
+    },
 )
 def fitted_recipes(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource

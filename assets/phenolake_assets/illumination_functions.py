@@ -8,22 +8,18 @@ from phenolake.images.sites import complete_sites
 from phenolake.lake import encode_array
 from phenolake.pictures import as_markdown, field_maps
 from phenolake.tables import ILLUMINATION_FUNCTIONS
-from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    ILLUMINATION_FUNCTIONS,
+    plates,
     deps=[raw_image_catalog],
-    partitions_def=plates,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(ILLUMINATION_FUNCTIONS),
     code_version="2",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("illumination_functions")],
 )
 def illumination_functions(
     context: dg.AssetExecutionContext,

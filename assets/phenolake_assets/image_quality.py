@@ -10,47 +10,27 @@ from phenolake.images.sites import complete_sites
 from phenolake.pictures import as_markdown, field_maps
 from phenolake.stages.quality import judge_plate, left_out
 from phenolake.tables import IMAGE_QUALITY
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    IMAGE_QUALITY,
+    plates,
     deps=[raw_image_catalog],
-    partitions_def=plates,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(IMAGE_QUALITY),
+    checks={
+        "images_in_focus": "No more sites are blurred than `quality.max_blurred_share` of the screen "
+        "(one in ten); a failure points at the plate or the autofocus.",
+        "sites_usable": "No more sites are left out of profiles than `quality.max_unusable_share` (one in five).",
+        "fields_clean": "No more sites hold debris than `quality.max_debris_share` (one in five).",
+        "light_path_clean": "Dust on lenses, filters or the camera hides no more of the field than "
+        "`quality.max_dust_fraction`; a failure asks for cleaning.",
+    },
     code_version="3",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("image_quality"),
-        dg.AssetCheckSpec(
-            "images_in_focus",
-            asset="image_quality",
-            description="No more sites are blurred than `quality.max_blurred_share` of the screen "
-            "(one in ten); a failure points at the plate or the autofocus.",
-        ),
-        dg.AssetCheckSpec(
-            "sites_usable",
-            asset="image_quality",
-            description="No more sites are left out of profiles than `quality.max_unusable_share` (one in five).",
-        ),
-        dg.AssetCheckSpec(
-            "fields_clean",
-            asset="image_quality",
-            description="No more sites hold debris than `quality.max_debris_share` (one in five).",
-        ),
-        dg.AssetCheckSpec(
-            "light_path_clean",
-            asset="image_quality",
-            description="Dust on lenses, filters or the camera hides no more of the field than "
-            "`quality.max_dust_fraction`; a failure asks for cleaning.",
-        ),
-    ],
 )
 def image_quality(
     context: dg.AssetExecutionContext,

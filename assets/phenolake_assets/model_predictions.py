@@ -14,8 +14,7 @@ from phenolake.stages.crop_sets import stored_crops
 from phenolake.stages.predictions import forest_predictions, network_predictions
 from phenolake.stages.training_sets import label_wells
 from phenolake.tables import MODEL_PREDICTIONS
-from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.models import (
     SPLIT_FILE,
     forest_name,
@@ -28,22 +27,18 @@ from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.single_cell_crops import single_cell_crops
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, MlflowResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    MODEL_PREDICTIONS,
+    screen_partitions,
     deps=[
         phenotype_forest,
         phenotype_network,
         *from_all_plates(single_cell_features, single_cell_crops, plate_map),
     ],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(MODEL_PREDICTIONS),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("model_predictions")],
 )
 def model_predictions(
     context: dg.AssetExecutionContext,

@@ -16,24 +16,20 @@ from phenolake.stages.model_scores import (
     profile_scores,
 )
 from phenolake.tables import MODEL_SCORES
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.embeddings import UNCORRECTED, embedding_profiles
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.model_predictions import model_predictions
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.screen_profiles import batch_corrected_profiles
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, MlflowResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    MODEL_SCORES,
+    screen_partitions,
     deps=[model_predictions, embedding_profiles, batch_corrected_profiles],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake", "mlflow"},
-    metadata=table_metadata(MODEL_SCORES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("model_scores")],
+    kinds=["mlflow"],
 )
 def model_scores(
     context: dg.AssetExecutionContext,

@@ -10,31 +10,22 @@ from phenolake.stages.cells import sites_with_masks
 from phenolake.stages.light import illumination_file
 from phenolake.stages.objects import DescribeSite, objects_of_plate
 from phenolake.tables import OBJECTS
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.illumination_functions import illumination_functions
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    OBJECTS,
+    plates,
     deps=[raw_image_catalog, illumination_functions, segmentation_masks],
-    partitions_def=plates,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(OBJECTS),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("objects"),
-        dg.AssetCheckSpec(
-            "every_object_is_listed",
-            asset="objects",
-            description="As many numbers in each compartment as its label images have.",
-        ),
-    ],
+    checks={
+        "every_object_is_listed": "As many numbers in each compartment as its label images have.",
+    },
 )
 def objects(
     context: dg.AssetExecutionContext,

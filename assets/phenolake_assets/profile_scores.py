@@ -12,25 +12,16 @@ from phenolake.stages.profile_scores import (
 )
 from phenolake.stages.screen_profiles import profiles_of, start_of
 from phenolake.tables import BATCH_SCORES, PROFILE_SIMILARITY, REPLICATE_SCORES
-from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.screen_profiles import batch_corrected_profiles, consensus_profiles
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
 
 _MOST_PICTURES = 8
 
 
-@dg.asset(
-    deps=[batch_corrected_profiles],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(BATCH_SCORES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("batch_scores")],
-)
+@table_asset(BATCH_SCORES, screen_partitions, deps=[batch_corrected_profiles])
 def batch_scores(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
@@ -56,16 +47,7 @@ def batch_scores(
         )
 
 
-@dg.asset(
-    deps=[consensus_profiles],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(PROFILE_SIMILARITY),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("profile_similarity")],
-)
+@table_asset(PROFILE_SIMILARITY, screen_partitions, deps=[consensus_profiles])
 def profile_similarity(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
@@ -92,16 +74,7 @@ def profile_similarity(
         return run.report(commit, pictures, [run.unique_keys(PROFILE_SIMILARITY, run.where)])
 
 
-@dg.asset(
-    deps=[batch_corrected_profiles],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(REPLICATE_SCORES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("replicate_scores")],
-)
+@table_asset(REPLICATE_SCORES, screen_partitions, deps=[batch_corrected_profiles])
 def replicate_scores(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:

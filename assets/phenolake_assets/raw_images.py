@@ -6,28 +6,19 @@ import polars as pl
 from phenolake.images.catalog import catalogue_plate
 from phenolake.screens.plate_map import read_plate_map
 from phenolake.tables import PLATE_MAP, RAW_IMAGE_CATALOG
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
 
 
-@dg.asset(
-    partitions_def=plates,
-    group_name="bronze",
-    kinds={"deltalake"},
-    metadata=table_metadata(RAW_IMAGE_CATALOG),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("raw_image_catalog"),
-        dg.AssetCheckSpec(
-            "no_plane_refused",
-            asset="raw_image_catalog",
-            description="Every file of the plate became a plane; refused ones are in bronze.quarantine.",
-        ),
-    ],
+@table_asset(
+    RAW_IMAGE_CATALOG,
+    plates,
+    checks={
+        "no_plane_refused": "Every file of the plate became a plane; refused ones are in bronze.quarantine.",
+    },
 )
 def raw_image_catalog(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
@@ -63,22 +54,13 @@ def raw_image_catalog(
         )
 
 
-@dg.asset(
+@table_asset(
+    PLATE_MAP,
+    plates,
     deps=[raw_image_catalog],
-    partitions_def=plates,
-    group_name="bronze",
-    kinds={"deltalake"},
-    metadata=table_metadata(PLATE_MAP),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("plate_map"),
-        dg.AssetCheckSpec(
-            "controls_present",
-            asset="plate_map",
-            description="The plate has negative controls; without them it can't be normalized.",
-        ),
-    ],
+    checks={
+        "controls_present": "The plate has negative controls; without them it can't be normalized.",
+    },
 )
 def plate_map(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource

@@ -23,10 +23,10 @@ from phenolake.tables import (
     FEATURE_SELECTION,
     FITTED_RECIPES,
 )
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.fitted_recipes import STARTS, fitted_recipes
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
 
 #: Problems that make profiles wrong.
@@ -35,29 +35,17 @@ _HARMFUL = ("no_controls", "duplicated_well", "infinite_values", "two_spellings"
 _COSTLY = ("one_well", "missing_feature", "constant_controls", "one_batch_only", "one_plate_batch")
 
 
-@dg.asset(
+@table_asset(
+    FEATURE_SELECTION,
+    screen_partitions,
     deps=[dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(FEATURE_SELECTION),
+    checks={
+        "inputs_are_sound": "Every plate has controls; no well twice, no infinite value, "
+        "no perturbation in two spellings.",
+        "nothing_is_lost": "No plate costs the screen a feature that other plates have; no plate of one "
+        "well, no batch of one plate, no treatment in one batch alone.",
+    },
     code_version="2",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("feature_selection"),
-        dg.AssetCheckSpec(
-            "inputs_are_sound",
-            asset="feature_selection",
-            description="Every plate has controls; no well twice, no infinite value, "
-            "no perturbation in two spellings.",
-        ),
-        dg.AssetCheckSpec(
-            "nothing_is_lost",
-            asset="feature_selection",
-            description="No plate costs the screen a feature that other plates have; no plate of one "
-            "well, no batch of one plate, no treatment in one batch alone.",
-        ),
-    ],
 )
 def feature_selection(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
@@ -95,18 +83,14 @@ def feature_selection(
         )
 
 
-@dg.asset(
+@table_asset(
+    BATCH_CORRECTED_PROFILES,
+    screen_partitions,
     deps=[
         fitted_recipes,
         *(dg.AssetDep(table, partition_mapping=dg.AllPartitionMapping()) for table in STARTS),
     ],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(BATCH_CORRECTED_PROFILES),
     code_version="3",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("batch_corrected_profiles")],
 )
 def batch_corrected_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
@@ -174,16 +158,7 @@ def _maps(
     return shown
 
 
-@dg.asset(
-    deps=[batch_corrected_profiles],
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(CONSENSUS_PROFILES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("consensus_profiles")],
-)
+@table_asset(CONSENSUS_PROFILES, screen_partitions, deps=[batch_corrected_profiles])
 def consensus_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:

@@ -12,32 +12,23 @@ from phenolake.stages.light import illumination_file
 from phenolake.stages.masks import SegmentSite, segment_plate
 from phenolake.stages.outlines import outlines_of_some
 from phenolake.tables import SEGMENTATION_MASKS
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    SEGMENTATION_MASKS,
+    plates,
     deps=[raw_image_catalog, illumination_functions],
-    partitions_def=plates,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(SEGMENTATION_MASKS),
-    code_version="1",
+    checks={
+        "every_site_segmented": "Every complete site of the catalogue has masks; the others are in quarantine.",
+    },
     pool="segmentation",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("segmentation_masks"),
-        dg.AssetCheckSpec(
-            "every_site_segmented",
-            asset="segmentation_masks",
-            description="Every complete site of the catalogue has masks; the others are in quarantine.",
-        ),
-    ],
 )
 def segmentation_masks(
     context: dg.AssetExecutionContext,

@@ -28,9 +28,7 @@ class SegmentationTraining(dg.Config):
     patience: int = Field(
         8, gt=0, description="rounds without a better validation score to stop at"
     )
-    blend: float = Field(
-        0.0, ge=0, lt=1, description="share of the starting weights in the result"
-    )
+    blend: float = Field(0.0, ge=0, lt=1, description="share of the starting weights in the result")
     simulated: int = Field(0, ge=0, description="simulated fields to add")
     left_out: str = Field("", description="condition that is only tested on")
     seed: int = Field(0, description="seed of split, weights and draws")

@@ -16,22 +16,13 @@ from phenolake.stages.segmentation_scores import (
     compare_methods,
 )
 from phenolake.tables import SEGMENTATION_SCORES
-from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures, key_check
+from phenolake_assets.landing import ScreenRun, clear_failures
 from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
 
 
-@dg.asset(
-    partitions_def=screen_partitions,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(SEGMENTATION_SCORES),
-    code_version="1",
-    pool="segmentation",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("segmentation_scores")],
-)
+@table_asset(SEGMENTATION_SCORES, screen_partitions, pool="segmentation")
 def segmentation_scores(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:

@@ -6,33 +6,24 @@ import polars as pl
 from phenolake.images.planes import Problem
 from phenolake.stages.screen_crops import cut_plate
 from phenolake.tables import SINGLE_CELL_CROPS
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    SINGLE_CELL_CROPS,
+    plates,
     deps=[raw_image_catalog, illumination_functions, image_quality, segmentation_masks],
-    partitions_def=plates,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(SINGLE_CELL_CROPS),
-    code_version="1",
+    checks={
+        "every_cell_cut": "As many crops as nuclei in the masks.",
+    },
     pool="measurement",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("single_cell_crops"),
-        dg.AssetCheckSpec(
-            "every_cell_cut",
-            asset="single_cell_crops",
-            description="As many crops as nuclei in the masks.",
-        ),
-    ],
 )
 def single_cell_crops(
     context: dg.AssetExecutionContext,

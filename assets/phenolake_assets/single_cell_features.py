@@ -17,34 +17,26 @@ from phenolake.stages.cells import (
 from phenolake.stages.light import illumination_file
 from phenolake.stages.measured_sites import MeasuredSites
 from phenolake.tables import SINGLE_CELL_FEATURES
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import ComputeResource, LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    SINGLE_CELL_FEATURES,
+    plates,
     deps=[raw_image_catalog, illumination_functions, image_quality, segmentation_masks],
-    partitions_def=plates,
-    group_name="silver",
-    kinds={"deltalake"},
-    metadata=table_metadata(SINGLE_CELL_FEATURES),
+    checks={
+        "every_cell_measured": "As many rows as objects in the nuclei masks of usable sites.",
+    },
     code_version="3",
     pool="measurement",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("single_cell_features"),
-        dg.AssetCheckSpec(
-            "every_cell_measured",
-            asset="single_cell_features",
-            description="As many rows as objects in the nuclei masks of usable sites.",
-        ),
-    ],
 )
 def single_cell_features(
     context: dg.AssetExecutionContext,

@@ -4,25 +4,16 @@ import dagster as dg
 
 from phenolake.stages.profiles import well_differences
 from phenolake.tables import WELL_HETEROGENEITY
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.image_quality import image_quality
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.objects import objects
 from phenolake_assets.partitions import plates
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
 
 
-@dg.asset(
-    deps=[single_cell_features, image_quality, objects],
-    partitions_def=plates,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(WELL_HETEROGENEITY),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("well_heterogeneity")],
-)
+@table_asset(WELL_HETEROGENEITY, plates, deps=[single_cell_features, image_quality, objects])
 def well_heterogeneity(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:

@@ -14,40 +14,28 @@ from phenolake.stages.profiles import (
 )
 from phenolake.stages.reference import reference_of
 from phenolake.tables import NORMALIZED_PROFILES, WELL_PROFILES
-from phenolake_assets.columns import table_metadata
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.image_quality import image_quality
-from phenolake_assets.landing import STORAGE_RETRY, PlateRun, clear_failures, key_check
+from phenolake_assets.landing import PlateRun, clear_failures
 from phenolake_assets.objects import objects
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.segmentation_masks import segmentation_masks
 from phenolake_assets.single_cell_features import single_cell_features
+from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
 
 
-@dg.asset(
+@table_asset(
+    WELL_PROFILES,
+    plates,
     deps=[single_cell_features, segmentation_masks, objects, plate_map, image_quality],
-    partitions_def=plates,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(WELL_PROFILES),
+    checks={
+        "no_cell_lost": "The wells' cell counts and the cells left out for a reason add up to the rows "
+        "of single_cell_features in usable sites.",
+        "features_have_values": "At most one feature value in twenty is missing (NaN).",
+    },
     code_version="2",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[
-        key_check("well_profiles"),
-        dg.AssetCheckSpec(
-            "no_cell_lost",
-            asset="well_profiles",
-            description="The wells' cell counts and the cells left out for a reason add up to the rows "
-            "of single_cell_features in usable sites.",
-        ),
-        dg.AssetCheckSpec(
-            "features_have_values",
-            asset="well_profiles",
-            description="At most one feature value in twenty is missing (NaN).",
-        ),
-    ],
 )
 def well_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
@@ -109,16 +97,7 @@ def well_profiles(
         )
 
 
-@dg.asset(
-    deps=[well_profiles],
-    partitions_def=plates,
-    group_name="gold",
-    kinds={"deltalake"},
-    metadata=table_metadata(NORMALIZED_PROFILES),
-    code_version="1",
-    retry_policy=STORAGE_RETRY,
-    check_specs=[key_check("normalized_profiles")],
-)
+@table_asset(NORMALIZED_PROFILES, plates, deps=[well_profiles])
 def normalized_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
