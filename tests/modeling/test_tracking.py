@@ -52,7 +52,7 @@ def test_a_run_holds_weights_card_and_pictures_and_no_pickle(tracker, blobs):
         for entry in tracker.client.list_artifacts(run_id, folder)
     ]
     assert sorted(files) == [
-        "confusion_matrix.png", "model", "model/README.md", "model/model.json",
+        "calibration.png", "confusion_matrix.png", "model", "model/README.md", "model/model.json",
         "model/model.safetensors", "per_class.csv",
     ]  # fmt: skip
     assert result.summary.by == "Metadata_Well"

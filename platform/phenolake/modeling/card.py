@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import polars as pl
+
+from phenolake.modeling.model_parts import Model
 from phenolake.modeling.scores import ClassificationScores
 from phenolake.modeling.splits import SplitSummary
-from phenolake.modeling.weights import Model
 
 
 def model_card(
@@ -16,8 +18,9 @@ def model_card(
     split: SplitSummary,
     data_versions: Mapping[str, int],
     weights_sha256: str,
+    tables: Mapping[str, pl.DataFrame] | None = None,
 ) -> str:
-    """Return a Markdown page on one trained model; scores are those of the validation part."""
+    """Return a Markdown page on one trained model; scores are those of the held-out cells."""
     cells = ", ".join(f"{count} {part}" for part, count in split.cells.items())
     versions = (
         ", ".join(f"{table} v{version}" for table, version in data_versions.items())
@@ -51,6 +54,8 @@ def model_card(
         "| --- | --- | --- | --- | --- |",
         *rows,
     ]
+    for name, table in (tables or {}).items():
+        lines += ["", f"## {name.replace('_', ' ').capitalize()}", "", *_markdown(table)]
     lines += ["", "## Limits", "", _limits(split.by)]
     return "\n".join(lines) + "\n"
 
@@ -65,6 +70,15 @@ def _limits(by: str) -> str:
         f"Scores hold for new values of {by} in data like this; "
         "other assays and microscopes were not tried."
     )
+
+
+def _markdown(table: pl.DataFrame) -> list[str]:
+    rows = [
+        [_text(value) if isinstance(value, float) else str(value) for value in row]
+        for row in table.iter_rows()
+    ]
+    lines = [table.columns, ["---"] * table.width, *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _text(value: float | None) -> str:

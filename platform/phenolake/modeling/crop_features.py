@@ -22,12 +22,11 @@ FAMILIES = (
     "Intensity",
     "IntensityVariation",
     "Texture:1,3,6",
-    "SER",
+    "SER:0,1,2",
     "Gabor",
     "Correlation",
     "RadialDistribution",
     "RadialZernike",
-    "Granularity",
     "ObjectSkeleton",
 )
 _COMPARTMENT = "Cell"
@@ -37,7 +36,7 @@ _LEVEL = 0.35
 _DARKEST, _BRIGHTEST = 5, 95
 # Objects that reach into this middle share of the crop belong to the cell.
 _MIDDLE = 0.3
-_GAP = 4
+_GAP = 16
 _AT_ONCE = 2500
 
 
@@ -71,7 +70,7 @@ def measure_crops(
 
     from phenolake.features import measure
 
-    count, planes, size = _checked(crops, channels)
+    count, planes = _checked(crops, channels)
     names = list(channels) if channels is not None else [f"Channel{i}" for i in range(planes)]
     names += [f"{name}Relative" for name in names]
     frames = []
@@ -138,11 +137,11 @@ def _positions(frame: pl.DataFrame) -> list[str]:
     return [name for name in frame.columns if name != OBJECT and is_position(name)]
 
 
-def _checked(crops: np.ndarray, channels: Sequence[str] | None) -> tuple[int, int, int]:
+def _checked(crops: np.ndarray, channels: Sequence[str] | None) -> tuple[int, int]:
     if crops.ndim != 4 or crops.shape[2] != crops.shape[3] or crops.shape[2] < 8:
         raise TrainingDataError(
             f"expected crops (n, channel, y, x) of 8 pixels or more, got {crops.shape}"
         )
     if channels is not None and len(channels) != crops.shape[1]:
         raise TrainingDataError(f"{crops.shape[1]} channels, but {len(channels)} names")
-    return crops.shape[0], crops.shape[1], crops.shape[2]
+    return crops.shape[0], crops.shape[1]

@@ -1,4 +1,4 @@
-"""Every cell judged by a model that saw none of its group, then one model of all cells."""
+"""Every cell judged by a model that saw none of its group."""
 
 from __future__ import annotations
 
@@ -7,47 +7,41 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from phenolake.modeling.calibration import cross_fitted, fit_temperature
-from phenolake.modeling.ensemble import Ensemble
+from phenolake.modeling.calibration import cross_fitted
 from phenolake.modeling.labels import BOTH, TRAIN, VALIDATION, EncodedLabels
+from phenolake.modeling.learned_novelty import SIGNS, overall_spread, read_signs
 from phenolake.modeling.model_parts import Model
-from phenolake.modeling.prediction import entropy, evaluate
-from phenolake.modeling.splits import split_by
+from phenolake.modeling.novelty import NoveltyReference
+from phenolake.modeling.prediction import evaluate
 
 #: Trains on a split: data, names of classes, parts.
 Train = Callable[[Any, Sequence[str], np.ndarray], Model]
 
 
 @dataclass(frozen=True, eq=False)
+class Judged:
+    """What a model says of cells: its classes, `probabilities` (n, class), `signs` of novelty."""
+
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    signs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """What held-out models say: `probabilities` (n, class) and `distances` (n,) to a centre.
+    """What held-out models say of all cells: `probabilities` (n, class) and `signs` (n, sign).
 
     `folds`: number of the fold in which each cell was held out, int (n,).
     """
 
     probabilities: np.ndarray
-    distances: np.ndarray
+    signs: np.ndarray
     folds: np.ndarray
 
     def calibrated(self, truth: np.ndarray) -> np.ndarray:
         """Return probabilities, each fold's by a temperature from the other folds."""
         return cross_fitted(self.probabilities, truth, self.folds)
-
-
-def fold_numbers(
-    keys: pl.DataFrame, by: str, folds: int, seed: int, labels: Sequence[str]
-) -> np.ndarray:
-    """Return the fold of each row, int (n,); a group is in one fold; see `split_by`.
-
-    Raises
-    ------
-    TrainingDataError
-        If there are fewer groups than folds.
-    """
-    shares = {str(fold): 1 / folds for fold in range(folds)}
-    return split_by(keys, by, shares, seed, labels).astype(int)
 
 
 def out_of_fold(train: Train, data: Any, labels: EncodedLabels, folds: np.ndarray) -> OutOfFold:
@@ -62,32 +56,28 @@ def out_of_fold(train: Train, data: Any, labels: EncodedLabels, folds: np.ndarra
     """
     names = np.array(labels.classes)[labels.codes]
     probabilities = np.zeros((len(names), len(labels.classes)))
-    distances = np.zeros(len(names))
+    signs = np.zeros((len(names), SIGNS))
     for fold in np.unique(folds):
-        held = folds == fold
-        # A class met only in this fold can't be learned from the others.
-        usable = np.flatnonzero(~held | np.isin(names, names[~held]))
-        split = np.where(held[usable], VALIDATION, TRAIN)
-        model = train(data[usable], names[usable].tolist(), split)
-        known = np.searchsorted(labels.classes, model.classes)
-        said, embedding = evaluate(model, data[np.flatnonzero(held)])
-        probabilities[np.ix_(held, known)] = said
-        distances[held] = model.novelty.nearest(embedding)
-    return OutOfFold(probabilities, distances, folds)
+        rows, judged = judge_fold(train, data, names, folds == fold, np.ones(len(names), bool))
+        known = np.searchsorted(labels.classes, judged.classes)
+        probabilities[np.ix_(rows, known)] = judged.probabilities
+        signs[rows] = judged.signs
+    return OutOfFold(probabilities, signs, folds)
 
 
-def final_model(
-    train: Train, data: Any, labels: EncodedLabels, judged: OutOfFold, settings: dict[str, Any]
-) -> Ensemble:
-    """Return a model trained on all cells, calibrated and scaled by what held-out models said."""
-    names = [labels.classes[code] for code in labels.codes]
-    model = train(data, names, np.full(len(names), BOTH))
-    members = model.members if isinstance(model, Ensemble) else (model,)
-    temperature = fit_temperature(judged.probabilities, labels.codes)
-    entropies = entropy(judged.calibrated(labels.codes))
-    return Ensemble(
-        members,
-        model.novelty.scaled_by(judged.distances, entropies),
-        temperature,
-        settings={**model.settings, **settings},
-    )
+def judge_fold(
+    train: Train, data: Any, names: np.ndarray, held: np.ndarray, learnable: np.ndarray
+) -> tuple[np.ndarray, Judged]:
+    """Return row numbers of the held-out cells, and what a model of the learnable others says."""
+    # Cells of a class that the training part lacks can be judged, but not be its validation part.
+    usable = np.flatnonzero(learnable & (~held | np.isin(names, names[~held & learnable])))
+    # With nothing to validate on, the training cells themselves scale the distances.
+    split = np.where(held[usable], VALIDATION, TRAIN if held[usable].any() else BOTH)
+    model = train(data[usable], names[usable].tolist(), split)
+    reference = model.novelty
+    assert isinstance(reference, NoveltyReference)
+    trained = evaluate(model, data[usable[split != VALIDATION]])[1]
+    rows = np.flatnonzero(held)
+    probabilities, embedding = evaluate(model, data[rows])
+    signs = read_signs(reference, *overall_spread(reference, trained), embedding)
+    return rows, Judged(model.classes, probabilities, signs)

@@ -9,6 +9,7 @@ import numpy as np
 
 from phenolake.errors import TrainingDataError
 from phenolake.modeling.calibration import tempered
+from phenolake.modeling.learned_novelty import LearnedNovelty
 from phenolake.modeling.novelty import NoveltyReference
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Ensemble:
 
     kind: ClassVar[str] = "ensemble"
     members: tuple[Model, ...]
-    novelty: NoveltyReference
+    novelty: NoveltyReference | LearnedNovelty
     temperature: float = 1.0
     unknown_above: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +53,8 @@ class Ensemble:
     @property
     def history(self) -> list[dict[str, float]]:
         """Curves of the first member that has any."""
-        return next((m.history for m in self.members if getattr(m, "history", None)), [])
+        curves = (getattr(member, "history", []) for member in self.members)
+        return next((rows for rows in curves if rows), [])
 
     def predict_proba(self, data: Any) -> np.ndarray:
         """Return calibrated class probabilities, float64, shape (n, class)."""

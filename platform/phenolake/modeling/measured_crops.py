@@ -9,6 +9,7 @@ import numpy as np
 
 from phenolake.errors import TrainingDataError
 from phenolake.modeling.crop_features import measure_crops
+from phenolake.modeling.learned_novelty import LearnedNovelty
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.trained_network import as_crops
 
@@ -38,7 +39,7 @@ class MeasuredCrops:
         return self.model.classes
 
     @property
-    def novelty(self) -> NoveltyReference:
+    def novelty(self) -> NoveltyReference | LearnedNovelty:
         """The reference of the model on features."""
         return self.model.novelty
 
@@ -46,6 +47,11 @@ class MeasuredCrops:
     def settings(self) -> dict[str, Any]:
         """Settings of the model on features, and the measuring."""
         return {**self.model.settings, "measured": True}
+
+    @property
+    def unknown_above(self) -> float | None:
+        """Novelty above which a cell is called unknown, if the model on features has one."""
+        return getattr(self.model, "unknown_above", None)
 
     def predict_proba(self, data: np.ndarray) -> np.ndarray:
         """Return class probabilities of crops, shape (n, class)."""
@@ -64,7 +70,8 @@ class MeasuredCrops:
         TrainingDataError
             If the crops are not of the channels and size that were trained on.
         """
-        return self.model.evaluate(self.measure(data))
+        said: tuple[np.ndarray, np.ndarray] = self.model.evaluate(self.measure(data))  # type: ignore[arg-type]
+        return said
 
     def measure(self, data: np.ndarray) -> pl.DataFrame:
         """Return the features of crops, one row each."""

@@ -13,7 +13,6 @@ from phenolake.errors import TrainingDataError, UnknownNameError
 from phenolake.modeling.classical import train_boosting, train_linear
 from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.forest import train_forest
-from phenolake.modeling.measured_crops import MeasuredCrops
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.training import train_network
 
@@ -52,17 +51,6 @@ def trainer_named(method: str) -> Trainer:
     if len(names) == 1:
         return CLASSICAL[method]
     return partial(_train_together, [CLASSICAL[name] for name in names])
-
-
-def takes_features(method: str) -> bool:
-    """Tell whether a method learns from features; crops are measured for it first."""
-    return method != NETWORK
-
-
-def on_crops(model: Model, crops: np.ndarray, full_scale: float | None) -> MeasuredCrops:
-    """Return a model on features, trained on measured crops, as one that takes crops."""
-    _, channels, height, width = crops.shape
-    return MeasuredCrops(model, (channels, height, width), full_scale)
 
 
 def _train_together(

@@ -14,6 +14,7 @@ from phenolake.modeling.classical.tree_arrays import NODE_ARRAYS
 from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.forest import Forest
+from phenolake.modeling.learned_novelty import LearnedNovelty
 from phenolake.modeling.measured_crops import MeasuredCrops
 from phenolake.modeling.networks import layout_from_dict
 from phenolake.modeling.novelty import NoveltyReference
@@ -64,7 +65,6 @@ def _novelty_arrays(model: Model) -> Arrays:
 
 
 def _novelty(arrays: Mapping[str, np.ndarray]) -> NoveltyReference:
-    # Files of older versions hold three of the five arrays.
     return NoveltyReference(**_inner("novelty.", arrays))
 
 
@@ -232,9 +232,9 @@ def _ensemble(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) 
         for number, member in enumerate(description["members"])
     ]
     settings = ("temperature", "unknown_above", "settings")
-    return Ensemble(
-        tuple(members), _novelty(arrays), **{name: description[name] for name in settings}
-    )
+    parts = _inner("novelty.", arrays)
+    novelty = LearnedNovelty(**parts) if "slopes" in parts else NoveltyReference(**parts)
+    return Ensemble(tuple(members), novelty, **{name: description[name] for name in settings})
 
 
 _DESCRIPTIONS: Mapping[str, Callable[[Any], Description]] = {

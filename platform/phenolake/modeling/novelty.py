@@ -1,35 +1,31 @@
-"""How unlike everything a model was trained on a cell is."""
+"""How far a cell is from everything a model was trained on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-_LEVELS = np.linspace(0, 1, 201)
+_QUANTILES = 201
 
 
 @dataclass(frozen=True, eq=False)
 class NoveltyReference:
-    """Class centres, a whitening, and how far off and how unclear known cells are.
+    """Class centres, a whitening and the distances of known cells.
 
     `centres`: float32 (class, d). `whitening`: float32 (d, d), or (d,) for a scale per feature.
-    The rest are increasing quantiles (float32) over known cells: `distances` to the nearest centre,
-    `entropies` of their probabilities, and `sums` of squares of the two ranks. The last two are
-    empty where only distance counts.
+    `distances`: float32, increasing quantiles of the distances of known cells.
     """
 
     centres: np.ndarray
     whitening: np.ndarray
     distances: np.ndarray
-    entropies: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    sums: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @classmethod
     def fit(
         cls, embedding: np.ndarray, codes: np.ndarray, known: np.ndarray, *, diagonal: bool = False
     ) -> NoveltyReference:
-        """Learn centres and within-class spread from training cells; only distance counts so far.
+        """Learn centres and within-class spread from training cells.
 
         Parameters
         ----------
@@ -49,61 +45,34 @@ class NoveltyReference:
         )
         residuals = embedding - centres[codes]
         whitening = _scales(residuals) if diagonal else _whitening(residuals)
-        nothing = np.zeros(0, np.float32)
-        scale = cls(centres.astype(np.float32), whitening.astype(np.float32), nothing)
-        return replace(scale, distances=_quantiles(scale.nearest(known)))
-
-    def scaled_by(self, distances: np.ndarray, entropies: np.ndarray) -> NoveltyReference:
-        """Return the reference with held-out cells as its scale; distance and entropy both count.
-
-        Parameters
-        ----------
-        distances
-            float, shape (m,), what `nearest` gives for known cells that were not trained on.
-        entropies
-            float, shape (m,), the entropies of their probabilities.
-        """
-        both = replace(self, distances=_quantiles(distances), entropies=_quantiles(entropies))
-        return replace(both, sums=_quantiles(both._sum(distances, entropies)))
+        scale = cls(
+            centres.astype(np.float32), whitening.astype(np.float32), np.zeros(1, np.float32)
+        )
+        quantiles = np.quantile(scale.nearest(known), np.linspace(0, 1, _QUANTILES))
+        return cls(scale.centres, scale.whitening, quantiles.astype(np.float32))
 
     def nearest(self, embedding: np.ndarray) -> np.ndarray:
         """Return the distance to the nearest class centre, float32, shape (n,)."""
-        white, centres = self._whiten(embedding), self._whiten(self.centres)
+        white, centres = self.whitened(embedding), self.whitened(self.centres)
         squared = [np.square(white - centre).sum(axis=1) for centre in centres]
         return np.sqrt(np.min(squared, axis=0))
 
-    def score(self, embedding: np.ndarray, entropies: np.ndarray | None = None) -> np.ndarray:
-        """Return novelty in 0..1: the share of known cells that are less novel; float32, (n,).
-
-        Less novel are those closer to a class centre or, where the entropies of the cells are given
-        and those of known cells are kept, those with the smaller sum of squared ranks by distance
-        and by entropy: a new kind of cell lies far from all classes, or between two of them.
-
-        References
-        ----------
-        Lee et al. (2018), "A simple unified framework for detecting out-of-distribution samples".
-        """
-        distances = self.nearest(embedding)
-        if entropies is None or not len(self.sums):
-            return _rank(distances, self.distances)
-        return _rank(self._sum(distances, entropies), self.sums)
-
-    def _sum(self, distances: np.ndarray, entropies: np.ndarray) -> np.ndarray:
-        return _rank(distances, self.distances) ** 2 + _rank(entropies, self.entropies) ** 2
-
-    def _whiten(self, embedding: np.ndarray) -> np.ndarray:
+    def whitened(self, embedding: np.ndarray) -> np.ndarray:
+        """Return cells with unit spread within classes, float32 (n, d)."""
         embedding = embedding.astype(np.float32)
         return (
             embedding * self.whitening if self.whitening.ndim == 1 else embedding @ self.whitening
         )
 
+    def score(self, embedding: np.ndarray) -> np.ndarray:
+        """Return novelty in 0..1: the share of known cells that lie closer; float32, shape (n,).
 
-def _quantiles(values: np.ndarray) -> np.ndarray:
-    return np.quantile(values, _LEVELS).astype(np.float32)
-
-
-def _rank(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
-    return np.interp(values, quantiles, np.linspace(0, 1, len(quantiles))).astype(np.float32)
+        References
+        ----------
+        Lee et al. (2018), "A simple unified framework for detecting out-of-distribution samples".
+        """
+        levels = np.linspace(0, 1, len(self.distances))
+        return np.interp(self.nearest(embedding), self.distances, levels).astype(np.float32)
 
 
 def _scales(residuals: np.ndarray) -> np.ndarray:

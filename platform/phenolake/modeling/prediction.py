@@ -95,8 +95,8 @@ def predict(
     Notes
     -----
     `uncertainty` is the entropy of the probabilities in nats: 0 when sure, ln(classes) when all are
-    equal. `novelty` is the share of known, held-out cells that are less novel, see
-    `NoveltyReference.score`: near 1 means unlike anything known.
+    equal. `novelty` is the share of known, held-out cells that are less novel: near 1 means unlike
+    anything known. See `NoveltyReference` and, for models trained with folds, `LearnedNovelty`.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def predict(
     frame = data.collect() if isinstance(data, pl.LazyFrame) else data
     probabilities, embedding = evaluate(model, frame)
     uncertainty = entropy(probabilities)
-    novelty = model.novelty.score(embedding, uncertainty)
+    novelty = model.novelty.score(embedding)
     labels = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
     if unknown:
         labels[novelty > _threshold(model)] = UNKNOWN

@@ -93,6 +93,35 @@ def split_by(
     )
 
 
+def fold_numbers(
+    keys: pl.DataFrame, by: str, folds: int, seed: int, labels: Iterable[object]
+) -> np.ndarray:
+    """Return the fold of each row, int (n,), 0 to `folds` - 1; a group is in one fold.
+
+    Groups are dealt so that each class is spread over the folds as evenly as they allow.
+
+    Raises
+    ------
+    UnknownNameError
+        If `by` is no column.
+    TrainingDataError
+        If there are fewer than two folds, or fewer groups than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups = _grouped(keys, by)["group"].to_numpy()
+    count = len(np.unique(groups))
+    if not 2 <= folds <= count:
+        raise TrainingDataError(
+            f"split by {by}: {count} group(s) can't make {folds} folds; folds are 2 to {count}"
+        )
+    numbers = np.empty(len(groups), dtype=np.int64)
+    dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for number, (_, held) in enumerate(dealt.split(groups, label_names(labels).to_numpy(), groups)):
+        numbers[held] = number
+    return numbers
+
+
 def check_leakage(keys: pl.DataFrame, split: np.ndarray, by: str = WELL) -> None:
     """Refuse a split that puts rows of one group into several parts.
 

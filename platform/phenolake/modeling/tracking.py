@@ -12,15 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from phenolake.errors import ConfigurationError, UnknownNameError
 from phenolake.modeling.card import model_card
 from phenolake.modeling.champion import METRIC, Promotion, Standing, judge
+from phenolake.modeling.model_parts import Model
 from phenolake.modeling.scores import ClassificationScores
 from phenolake.modeling.splits import SplitSummary
-from phenolake.modeling.weights import Model, save_model
+from phenolake.modeling.weights import save_model
+
+if TYPE_CHECKING:
+    import polars as pl
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"
@@ -41,6 +45,18 @@ class RegisteredVersion:
     def uri(self) -> str:
         """The version's URI, such as `models:/cells/3`."""
         return f"models:/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class VersionFacts:
+    """A registered version with its aliases, kind of model, gate metric and the gate's reason."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    kind: str
+    metric: float | None
+    reason: str
 
 
 class Tracker:
@@ -83,6 +99,7 @@ class Tracker:
         params: Mapping[str, Any] | None = None,
         data_versions: Mapping[str, int] | None = None,
         tags: Mapping[str, str] | None = None,
+        tables: Mapping[str, pl.DataFrame] | None = None,
     ) -> str:
         """Record one training with its files and return the run id.
 
@@ -96,6 +113,8 @@ class Tracker:
             Delta version read, by table.
         tags
             Further tags, such as `dagster_run_id`.
+        tables
+            Further findings by name, each a CSV file and a section of the model card.
         """
         versions = dict(data_versions or {})
         run = self.client.create_run(self._experiment_id(experiment), run_name=run_name)
@@ -103,9 +122,11 @@ class Tracker:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 digest = save_model(model, Path(folder) / _MODEL_FOLDER)
-                card = model_card(run_name or experiment, model, scores, split, versions, digest)
+                card = model_card(
+                    run_name or experiment, model, scores, split, versions, digest, tables
+                )
                 (Path(folder) / _MODEL_FOLDER / "README.md").write_text(card)
-                _write_report(Path(folder), model, scores)
+                _write_report(Path(folder), model, scores, tables or {})
                 self.client.log_artifacts(run_id, folder)
             facts = {
                 "kind": model.kind,
@@ -225,6 +246,28 @@ class Tracker:
             raise UnknownNameError("registered model", uri, known) from error
         return RegisteredVersion(name, str(found.version), str(found.run_id))
 
+    def versions(self) -> list[VersionFacts]:
+        """Return every version of every registered model, by name and number."""
+        rows = []
+        for model in self.client.search_registered_models():
+            found = self.client.search_model_versions(f"name = '{model.name}'")
+            for version in sorted(found, key=lambda version: int(version.version)):
+                data = self.client.get_run(version.run_id).data
+                aliases = sorted(
+                    a for a, v in model.aliases.items() if str(v) == str(version.version)
+                )
+                rows.append(
+                    VersionFacts(
+                        model.name,
+                        str(version.version),
+                        tuple(aliases),
+                        data.tags.get("kind", ""),
+                        data.metrics.get(f"validation_{METRIC}"),
+                        version.tags.get("promotion", ""),
+                    )
+                )
+        return rows
+
     def fetch(self, version: RegisteredVersion, folder: Path) -> Path:
         """Copy a version's files into a folder and return where they are."""
         return Path(self.client.download_artifacts(version.run_id, _MODEL_FOLDER, str(folder)))
@@ -292,13 +335,18 @@ class Tracker:
         )
 
 
-def _write_report(folder: Path, model: Model, scores: ClassificationScores) -> None:
+def _write_report(
+    folder: Path, model: Model, scores: ClassificationScores, tables: Mapping[str, pl.DataFrame]
+) -> None:
+    from phenolake.pictures.calibration import calibration_curve
     from phenolake.pictures.curves import confusion_matrix, training_curves
 
     (folder / "confusion_matrix.png").write_bytes(
         confusion_matrix(scores.confusion, scores.classes)
     )
-    scores.per_class.write_csv(folder / "per_class.csv")
+    (folder / "calibration.png").write_bytes(calibration_curve(scores.calibration))
+    for name, table in {"per_class": scores.per_class, **tables}.items():
+        table.write_csv(folder / f"{name}.csv")
     history = getattr(model, "history", [])
     if history:
         (folder / "training_curves.png").write_bytes(training_curves(history))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,24 +13,40 @@ import polars as pl
 
 from phenolake.identity import WELL
 from phenolake.modeling.champion import Promotion
-from phenolake.modeling.forest import train_forest
+from phenolake.modeling.crop_features import measure_crops
+from phenolake.modeling.folded import train_with_folds
 from phenolake.modeling.labels import VALIDATION, encode_labels
+from phenolake.modeling.measured_crops import MeasuredCrops
+from phenolake.modeling.methods import NETWORK, trainer_named
+from phenolake.modeling.model_parts import Model
 from phenolake.modeling.prediction import evaluate
 from phenolake.modeling.scores import ClassificationScores, classification_scores
-from phenolake.modeling.splits import CELL, SplitSummary, split_by, summarize_split
+from phenolake.modeling.splits import (
+    CELL,
+    SplitSummary,
+    fold_numbers,
+    split_by,
+    summarize_split,
+)
 from phenolake.modeling.tracking import RegisteredVersion, Tracker
-from phenolake.modeling.training import train_network
-from phenolake.modeling.weights import Model
+from phenolake.modeling.trained_network import as_crops
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """A trained model, its split, its validation scores and, if registered, its version."""
+    """A trained model, its split, its validation scores and, if registered, its version.
+
+    `validation`: row numbers of the cells the scores are of; `probabilities`: (cell, class) of
+    these. `tables`: further findings, such as how well left-out classes were found.
+    """
 
     model: Model
     split: np.ndarray
     summary: SplitSummary
     scores: ClassificationScores
+    validation: np.ndarray
+    probabilities: np.ndarray
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     registered: RegisteredVersion | None = None
     promotion: Promotion | None = None
 
@@ -41,6 +58,8 @@ def train(
     keys: pl.DataFrame | None = None,
     by: str | None = None,
     fractions: Mapping[str, float] | None = None,
+    method: str | None = None,
+    folds: int | None = None,
     seed: int = 0,
     name: str | None = None,
     tracker: Tracker | None = None,
@@ -49,7 +68,7 @@ def train(
     tags: Mapping[str, str] | None = None,
     **options: Any,
 ) -> TrainingResult:
-    """Train a network on crops or a forest on a frame of features, and judge it on held-out cells.
+    """Train a classifier on crops or on a frame of features, and judge it on held-out cells.
 
     Parameters
     ----------
@@ -62,54 +81,87 @@ def train(
         Key columns of each cell; by default the `Metadata_` columns of the frame.
     by
         What is held out, see `split_by`; by default wells where known, else single cells.
+    method
+        `network`, `forest`, `lda`, `logistic`, `svm`, `boosting`, or several joined by `+`, which
+        vote; by default a network on crops and a forest on features. Of crops, the object in the
+        middle is measured for methods on features; see `measure_crops`.
+    folds
+        Hold out every group once, in so many folds. Scores are of all cells then; the model learns
+        from all cells, is calibrated, and knows how unlike the known classes a cell must be to be
+        called unknown. Without, `fractions` of the groups are held out and never learned from.
     name
         Registered model. If given, the run is recorded, registered as candidate, and promoted to
         champion if it beats the present one.
     tracker, experiment, data_versions, tags
         Where and with what the run is recorded; the experiment is named as the model by default.
     **options
-        For `train_network` or `train_forest`.
+        For the method, such as those of `train_network`, `train_forest` or `train_linear`.
 
     Raises
     ------
     TrainingDataError
         If the data can't train a model.
+    UnknownNameError
+        If there is no such method.
     """
     encoded = encode_labels(labels)
     names = [encoded.classes[code] for code in encoded.codes]
     if keys is None:
         keys = _default_keys(data)
     by = by or (WELL if WELL in keys.columns else CELL)
-    split = split_by(keys, by, fractions, seed, names)
-    trainer: Any = train_forest if isinstance(data, pl.DataFrame) else train_network
+    method = method or ("forest" if isinstance(data, pl.DataFrame) else NETWORK)
+    trainer = partial(trainer_named(method), seed=seed, **options)
     started, started_cpu = time.perf_counter(), time.process_time()
-    model: Model = trainer(data, names, split, seed=seed, **options)
+    learned: Any = data
+    crops = data if isinstance(data, np.ndarray) and method != NETWORK else None
+    if crops is not None:
+        crops = as_crops(crops)
+        learned = measure_crops(crops)
+    tables: dict[str, pl.DataFrame] = {}
+    model: Model
+    if folds is None:
+        split = split_by(keys, by, fractions, seed, names)
+        model = trainer(learned, names, split)
+        validation = np.flatnonzero(split == VALIDATION)
+        probabilities = evaluate(model, learned[validation])[0]
+    else:
+        split = fold_numbers(keys, by, folds, seed, names)
+        folded = train_with_folds(trainer, learned, encoded, split, seed)
+        model, probabilities = folded.model, folded.probabilities
+        validation, split = np.arange(len(names)), np.char.add("fold ", split.astype(str))
+        if folded.found_new is not None:
+            tables["left_out_classes"] = folded.found_new
     cost = {
         "fit_seconds": round(time.perf_counter() - started, 3),
         "fit_cpu_seconds": round(time.process_time() - started_cpu, 3),
     }
-    held_out = np.flatnonzero(split == VALIDATION)
-    probabilities = evaluate(model, data[held_out])[0]
-    scores = classification_scores(encoded.codes[held_out], probabilities, model.classes)
-    summary = summarize_split(keys, split, by, seed)
-    result = TrainingResult(model, split, summary, scores)
+    if crops is not None:
+        model = MeasuredCrops(model, crops.shape[1:])
+    result = TrainingResult(
+        model,
+        split,
+        summarize_split(keys, split, by, seed),
+        classification_scores(encoded.codes[validation], probabilities, encoded.classes),
+        validation,
+        probabilities,
+        tables,
+    )
     if name is None:
         return result
     tracker = tracker or Tracker()
     run_id = tracker.log_training(
         experiment or name,
         model,
-        scores,
-        summary,
+        result.scores,
+        result.summary,
         run_name=name,
-        params=cost,
+        params={"method": method, **cost},
         data_versions=data_versions,
         tags=tags,
+        tables=tables,
     )
     version = tracker.register(name, run_id)
-    return TrainingResult(
-        model, split, summary, scores, version, tracker.promote(name, version.version)
-    )
+    return replace(result, registered=version, promotion=tracker.promote(name, version.version))
 
 
 def _default_keys(data: np.ndarray | pl.DataFrame) -> pl.DataFrame:

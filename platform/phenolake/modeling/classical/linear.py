@@ -62,7 +62,7 @@ def train_linear(
     *,
     method: Method = "lda",
     cost: float = 1.0,
-    scale: Scale = "standard",
+    scale: Scale = "ranks",
     correlation_limit: float | None = 0.95,
     class_balanced: bool = False,
     seed: int = 0,

@@ -9,9 +9,9 @@ import numpy as np
 
 Scale = Literal["standard", "ranks"]
 
-_QUANTILES = 101
-# A normal score of 3 is reached by 1 in 700: what lies beyond the training cells says no more.
-_LARGEST_SCORE = 3.0
+_LEVELS = np.linspace(0, 1, 101)
+# A normal score of 3 is reached by 1 in 700: no training cell goes beyond it, a new kind may.
+_LARGEST_KNOWN, _LARGEST = 3.0, 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,34 +30,37 @@ class Scaling:
             spread = values.std(axis=0, dtype=np.float64)
             table = np.stack([values.mean(axis=0, dtype=np.float64), spread])
         else:
-            table = np.quantile(values, np.linspace(0, 1, _QUANTILES), axis=0)
+            table = np.quantile(values, _LEVELS, axis=0)
         return cls(table.astype(np.float32))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Return scaled values, float32 (n, feature); a feature that never varied becomes 0.
 
         By ranks a value becomes the normal quantile of its place among the training cells, the
-        mean of the lowest and the highest place where values are tied, limited to -3..3.
+        middle place where values are tied, within -3..3. Values outside of the training range go
+        on in a straight line from there, to -6..6 at most.
         """
         if len(self.table) == 2:
             mean, spread = self.table
             varies = spread > 1e-6 * np.maximum(np.abs(mean), 1e-12)
-            scaled = np.divide(
-                values - mean,
-                spread,
-                out=np.zeros_like(values),
-                where=np.broadcast_to(varies, values.shape),
+            return np.where(varies, (values - mean) / np.where(varies, spread, 1), 0).astype(
+                np.float32
             )
-            return scaled.astype(np.float32)
         from scipy.special import ndtri
 
-        levels = np.linspace(0, 1, len(self.table))
-        places = np.empty(values.shape, dtype=np.float64)
+        places = np.empty(values.shape)
         for column, quantiles in enumerate(self.table.T):
-            upper = np.interp(values[:, column], quantiles, levels)
+            upper = np.interp(values[:, column], quantiles, _LEVELS)
             # Mirrored, a run of equal quantiles is entered from its other end.
-            lower = 1 - np.interp(-values[:, column], -quantiles[::-1], levels)
+            lower = 1 - np.interp(-values[:, column], -quantiles[::-1], _LEVELS)
             places[:, column] = (lower + upper) / 2
+        scores = np.clip(ndtri(places), -_LARGEST_KNOWN, _LARGEST_KNOWN) + self._beyond(values)
         varies = self.table[0] < self.table[-1]
-        scores = np.clip(ndtri(places), -_LARGEST_SCORE, _LARGEST_SCORE)
-        return np.where(varies, scores, 0).astype(np.float32)
+        return np.where(varies, np.clip(scores, -_LARGEST, _LARGEST), 0).astype(np.float32)
+
+    def _beyond(self, values: np.ndarray) -> np.ndarray:
+        """How far values lie outside of the training range, in scores: 0 inside of it."""
+        lowest, middle, highest = self.table[0], self.table[len(self.table) // 2], self.table[-1]
+        over = np.maximum(values - highest, 0) / np.maximum(highest - middle, 1e-9)
+        under = np.maximum(lowest - values, 0) / np.maximum(middle - lowest, 1e-9)
+        return _LARGEST_KNOWN * (np.minimum(over, 1) - np.minimum(under, 1))
