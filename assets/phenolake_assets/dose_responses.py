@@ -9,7 +9,7 @@ from phenolake.dose_response.tables import fit_curves
 from phenolake.pictures import as_markdown, dose_curves
 from phenolake.stages.dose_responses import responses_of
 from phenolake.tables import DOSE_RESPONSES
-from phenolake_assets.landing import ScreenRun, clear_failures
+from phenolake_assets.landing import ScreenRun
 from phenolake_assets.model_predictions import model_predictions
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.screen_profiles import STARTS, batch_corrected_profiles
@@ -32,23 +32,20 @@ def dose_responses(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
     """Four-parameter curves of readouts, class shares and profile distances over doses."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        wells, names = responses_of(run.lake, run.screen.config)
-        curves = fit_curves(wells, names)
-        commit = run.land(
-            DOSE_RESPONSES,
-            curves.with_columns(pl.lit(run.name).alias("Metadata_Screen")),
-            parameters={
-                table: run.lake.version(table) for table in _INPUTS if run.lake.exists(table)
-            },
-        )
-        flags = dict(curves["flag"].value_counts().sort("flag").iter_rows())
-        return run.report(
-            commit,
-            {"curves by flag": flags, **_picture(curves, wells, run.screen.config.readout_columns)},
-            [run.unique_keys(DOSE_RESPONSES, run.where)],
-        )
+    run = ScreenRun.start(context, lake, screens)
+    wells, names = responses_of(run.lake, run.screen.config)
+    curves = fit_curves(wells, names)
+    commit = run.land(
+        DOSE_RESPONSES,
+        curves.with_columns(pl.lit(run.name).alias("Metadata_Screen")),
+        parameters={table: run.lake.version(table) for table in _INPUTS if run.lake.exists(table)},
+    )
+    flags = dict(curves["flag"].value_counts().sort("flag").iter_rows())
+    return run.report(
+        commit,
+        {"curves by flag": flags, **_picture(curves, wells, run.screen.config.readout_columns)},
+        [run.unique_keys(DOSE_RESPONSES, run.where)],
+    )
 
 
 def _picture(

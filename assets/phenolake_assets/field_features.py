@@ -11,7 +11,7 @@ from phenolake.stages.light import illumination_file
 from phenolake.tables import FIELD_FEATURES
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
-from phenolake_assets.landing import PlateRun, clear_failures
+from phenolake_assets.landing import PlateRun
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
@@ -35,43 +35,42 @@ def field_features(
     compute: ComputeResource,
 ) -> dg.MaterializeResult:
     """CellProfiler-style features of every whole field, one row per site."""
-    with clear_failures():
-        run = PlateRun.start(context, lake, screens)
-        config = run.screen.config
-        catalog = run.read("raw_image_catalog")
-        sites = complete_sites(catalog, config)
-        problems: list[Problem] = []
-        tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
-        with illumination_file(run.read("illumination_functions"), config.roles) as light:
-            measure = MeasureField(config.field_features, light)
-            rows = measure_fields(tasks, measure, compute.open(), problems)
-            commit = run.land(
-                FIELD_FEATURES,
-                run.progress(rows, len(sites), "fields"),
-                problems,
-                parameters={
-                    "field_features": list(config.field_features),
-                    "segmentation_masks": run.lake.version("segmentation_masks"),
-                },
-            )
-        masked = run.read("segmentation_masks", ["Metadata_Well", "Metadata_Site"]).unique().height
-        return run.report(
-            commit,
-            {
-                "megabytes of pixels per second": round(
-                    pixel_bytes(catalog) / 1e6 / max(commit.seconds, 1e-9), 1
-                ),
-                **_picture(run, config.nuclei_role),
+    run = PlateRun.start(context, lake, screens)
+    config = run.screen.config
+    catalog = run.read("raw_image_catalog")
+    sites = complete_sites(catalog, config)
+    problems: list[Problem] = []
+    tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
+    with illumination_file(run.read("illumination_functions"), config.roles) as light:
+        measure = MeasureField(config.field_features, light)
+        rows = measure_fields(tasks, measure, compute.open(), problems)
+        commit = run.land(
+            FIELD_FEATURES,
+            run.progress(rows, len(sites), "fields"),
+            problems,
+            parameters={
+                "field_features": list(config.field_features),
+                "segmentation_masks": run.lake.version("segmentation_masks"),
             },
-            [
-                run.unique_keys(FIELD_FEATURES, run.where),
-                dg.AssetCheckResult(
-                    check_name="every_field_measured",
-                    passed=commit.rows == masked,
-                    metadata={"sites with masks": masked, "sites measured": commit.rows},
-                ),
-            ],
         )
+    masked = run.read("segmentation_masks", ["Metadata_Well", "Metadata_Site"]).unique().height
+    return run.report(
+        commit,
+        {
+            "megabytes of pixels per second": round(
+                pixel_bytes(catalog) / 1e6 / max(commit.seconds, 1e-9), 1
+            ),
+            **_picture(run, config.nuclei_role),
+        },
+        [
+            run.unique_keys(FIELD_FEATURES, run.where),
+            dg.AssetCheckResult(
+                check_name="every_field_measured",
+                passed=commit.rows == masked,
+                metadata={"sites with masks": masked, "sites measured": commit.rows},
+            ),
+        ],
+    )
 
 
 def _picture(run: PlateRun, channel: str) -> dict[str, dg.MarkdownMetadataValue]:

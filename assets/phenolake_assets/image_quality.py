@@ -11,7 +11,7 @@ from phenolake.pictures import as_markdown, field_maps
 from phenolake.stages.quality import judge_plate, left_out
 from phenolake.tables import IMAGE_QUALITY
 from phenolake_assets.heatmaps import well_heatmap
-from phenolake_assets.landing import PlateRun, clear_failures
+from phenolake_assets.landing import PlateRun
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.table_asset import table_asset
@@ -39,55 +39,52 @@ def image_quality(
     compute: ComputeResource,
 ) -> dg.MaterializeResult:
     """Focus, blur, saturation, debris and background of every image, with flags per plate."""
-    with clear_failures():
-        run = PlateRun.start(context, lake, screens)
-        config = run.screen.config
-        sites = complete_sites(run.read("raw_image_catalog"), config)
-        problems: list[Problem] = []
-        workers = compute.open()
-        reference = learn_plate(sites, compute=workers)
-        judged = judge_plate(sites, workers, problems, reference)
-        rows = [row for site in run.progress(judged, len(sites), "image quality") for row in site]
-        flagged = (
-            flag_outliers(
-                pl.DataFrame(rows, infer_schema_length=None), limits=config.quality_limits
-            )
-            if rows
-            else pl.DataFrame()
+    run = PlateRun.start(context, lake, screens)
+    config = run.screen.config
+    sites = complete_sites(run.read("raw_image_catalog"), config)
+    problems: list[Problem] = []
+    workers = compute.open()
+    reference = learn_plate(sites, compute=workers)
+    judged = judge_plate(sites, workers, problems, reference)
+    rows = [row for site in run.progress(judged, len(sites), "image quality") for row in site]
+    flagged = (
+        flag_outliers(pl.DataFrame(rows, infer_schema_length=None), limits=config.quality_limits)
+        if rows
+        else pl.DataFrame()
+    )
+    excluded = list(left_out(flagged))
+    unreadable = len(problems)
+    commit = run.land(IMAGE_QUALITY, flagged if rows else iter(()), [*problems, *excluded])
+    shares = {
+        "blurred": 0.0,
+        "dirty": 0.0,
+        "unusable": len(excluded) / max(1, len(sites) - unreadable),
+        "dust": max(reference.dust.values(), default=0.0) if reference else 0.0,
+    }
+    metadata: dict[str, object] = {
+        "unreadable sites": unreadable,
+        "sites left out of profiles": len(excluded),
+    }
+    if rows:
+        per_site = flagged.group_by("Metadata_Well", "Metadata_Site").agg(
+            pl.col("is_debris").any(),
+            pl.col("is_blurred").filter(pl.col("channel") == config.nuclei_role).any(),
         )
-        excluded = list(left_out(flagged))
-        unreadable = len(problems)
-        commit = run.land(IMAGE_QUALITY, flagged if rows else iter(()), [*problems, *excluded])
-        shares = {
-            "blurred": 0.0,
-            "dirty": 0.0,
-            "unusable": len(excluded) / max(1, len(sites) - unreadable),
-            "dust": max(reference.dust.values(), default=0.0) if reference else 0.0,
+        shares["blurred"] = float(per_site["is_blurred"].mean() or 0.0)  # type: ignore[arg-type]
+        shares["dirty"] = float(per_site["is_debris"].mean() or 0.0)  # type: ignore[arg-type]
+        flags = flagged.select(pl.col(FLAGS).sum()).row(0, named=True)
+        metadata |= {
+            "blurred share": round(shares["blurred"], 4),
+            "share with debris": round(shares["dirty"], 4),
+            "flagged images": {FLAGS[name]: int(count or 0) for name, count in flags.items()},
+            **_pictures(flagged, config.nuclei_role, run.key.plate),
+            "dust in the light path": _dust_maps(reference),
         }
-        metadata: dict[str, object] = {
-            "unreadable sites": unreadable,
-            "sites left out of profiles": len(excluded),
-        }
-        if rows:
-            per_site = flagged.group_by("Metadata_Well", "Metadata_Site").agg(
-                pl.col("is_debris").any(),
-                pl.col("is_blurred").filter(pl.col("channel") == config.nuclei_role).any(),
-            )
-            shares["blurred"] = float(per_site["is_blurred"].mean() or 0.0)  # type: ignore[arg-type]
-            shares["dirty"] = float(per_site["is_debris"].mean() or 0.0)  # type: ignore[arg-type]
-            flags = flagged.select(pl.col(FLAGS).sum()).row(0, named=True)
-            metadata |= {
-                "blurred share": round(shares["blurred"], 4),
-                "share with debris": round(shares["dirty"], 4),
-                "flagged images": {FLAGS[name]: int(count or 0) for name, count in flags.items()},
-                **_pictures(flagged, config.nuclei_role, run.key.plate),
-                "dust in the light path": _dust_maps(reference),
-            }
-        return run.report(
-            commit,
-            metadata,
-            [run.unique_keys(IMAGE_QUALITY, run.where), *_checks(shares, config.quality)],
-        )
+    return run.report(
+        commit,
+        metadata,
+        [run.unique_keys(IMAGE_QUALITY, run.where), *_checks(shares, config.quality)],
+    )
 
 
 def _pictures(

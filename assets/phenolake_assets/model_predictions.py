@@ -14,7 +14,7 @@ from phenolake.stages.crop_sets import stored_crops
 from phenolake.stages.predictions import forest_predictions, network_predictions
 from phenolake.stages.training_sets import label_wells
 from phenolake.tables import MODEL_PREDICTIONS
-from phenolake_assets.landing import ScreenRun, clear_failures
+from phenolake_assets.landing import ScreenRun
 from phenolake_assets.models import (
     SPLIT_FILE,
     forest_name,
@@ -47,36 +47,35 @@ def model_predictions(
     mlflow: MlflowResource,
 ) -> dg.MaterializeResult:
     """Class, probabilities and novelty of every cell by each champion, with its MLflow run."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        tracker = mlflow.open()
-        champions = [
-            model
-            for name in (forest_name(run.name), network_name(run.name))
-            if (model := _champion(tracker, name)) is not None
-        ]
-        rows = (table for model in champions for table in _predictions(run, model, tracker))
-        commit = run.land(
-            MODEL_PREDICTIONS,
-            rows,
-            parameters={
-                "models": [f"models:/{model.name}/{model.version}" for model in champions],
-                # A screen of imported profiles has neither.
-                **{
-                    table: run.lake.version(table)
-                    for table in ("single_cell_features", "single_cell_crops")
-                    if run.lake.exists(table)
-                },
+    run = ScreenRun.start(context, lake, screens)
+    tracker = mlflow.open()
+    champions = [
+        model
+        for name in (forest_name(run.name), network_name(run.name))
+        if (model := _champion(tracker, name)) is not None
+    ]
+    rows = (table for model in champions for table in _predictions(run, model, tracker))
+    commit = run.land(
+        MODEL_PREDICTIONS,
+        rows,
+        parameters={
+            "models": [f"models:/{model.name}/{model.version}" for model in champions],
+            # A screen of imported profiles has neither.
+            **{
+                table: run.lake.version(table)
+                for table in ("single_cell_features", "single_cell_crops")
+                if run.lake.exists(table)
             },
-        )
-        return run.report(
-            commit,
-            {
-                "models": [f"models:/{model.name}/{model.version}" for model in champions],
-                "agreement with the plate map": dg.MetadataValue.md(_agreement(run)),
-            },
-            [run.unique_keys(MODEL_PREDICTIONS, run.where)],
-        )
+        },
+    )
+    return run.report(
+        commit,
+        {
+            "models": [f"models:/{model.name}/{model.version}" for model in champions],
+            "agreement with the plate map": dg.MetadataValue.md(_agreement(run)),
+        },
+        [run.unique_keys(MODEL_PREDICTIONS, run.where)],
+    )
 
 
 def _champion(tracker: Tracker, name: str) -> LoadedModel | None:
@@ -93,7 +92,7 @@ def _predictions(run: ScreenRun, model: LoadedModel, tracker: Tracker) -> Iterat
     for plate in treatments["Metadata_Plate"].unique().sort():
         key = PlateKey(run.name, plate)
         run.context.log.info(f"{model.name} version {model.version}: plate {plate}")
-        if model.kind == "forest":
+        if model.takes == "features":
             batches = (pl.DataFrame(b) for b in run.lake.batches("single_cell_features", key.where))
             yield from forest_predictions(batches, model, wells, parts)
         else:

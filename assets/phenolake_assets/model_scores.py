@@ -17,7 +17,7 @@ from phenolake.stages.model_scores import (
 )
 from phenolake.tables import MODEL_SCORES
 from phenolake_assets.embeddings import UNCORRECTED, embedding_profiles
-from phenolake_assets.landing import ScreenRun, clear_failures
+from phenolake_assets.landing import ScreenRun
 from phenolake_assets.model_predictions import model_predictions
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.screen_profiles import batch_corrected_profiles
@@ -38,28 +38,27 @@ def model_scores(
     mlflow: MlflowResource,
 ) -> dg.MaterializeResult:
     """Stage-wise and end-to-end models on the same cells and wells, with their cost and data."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        tracker = mlflow.open()
-        predictions = run.lake.read("model_predictions", run.where)
-        models = predictions.select("model_name", "model_version").unique().sort("model_name")
-        costs = {name: _cost(tracker, name, version) for name, version in models.iter_rows()}
-        parts = [cell_scores(predictions, costs), *_of_profiles(run, costs)]
-        parts = [part for part in parts if part.height]
-        rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
-        commit = run.land(
-            MODEL_SCORES,
-            [] if rows.is_empty() else rows,
-            parameters={
-                table: run.lake.version(table)
-                for table in ("model_predictions", "embedding_profiles", "batch_corrected_profiles")
-            },
-        )
-        return run.report(
-            commit,
-            {"scores": dg.MetadataValue.md(_table(rows))},
-            [run.unique_keys(MODEL_SCORES, run.where)],
-        )
+    run = ScreenRun.start(context, lake, screens)
+    tracker = mlflow.open()
+    predictions = run.lake.read("model_predictions", run.where)
+    models = predictions.select("model_name", "model_version").unique().sort("model_name")
+    costs = {name: _cost(tracker, name, version) for name, version in models.iter_rows()}
+    parts = [cell_scores(predictions, costs), *_of_profiles(run, costs)]
+    parts = [part for part in parts if part.height]
+    rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
+    commit = run.land(
+        MODEL_SCORES,
+        [] if rows.is_empty() else rows,
+        parameters={
+            table: run.lake.version(table)
+            for table in ("model_predictions", "embedding_profiles", "batch_corrected_profiles")
+        },
+    )
+    return run.report(
+        commit,
+        {"scores": dg.MetadataValue.md(_table(rows))},
+        [run.unique_keys(MODEL_SCORES, run.where)],
+    )
 
 
 def _of_profiles(run: ScreenRun, costs: dict[str, Cost]) -> Iterator[pl.DataFrame]:

@@ -11,7 +11,7 @@ from phenolake.stages.light import illumination_file
 from phenolake.stages.objects import DescribeSite, objects_of_plate
 from phenolake.tables import OBJECTS
 from phenolake_assets.illumination_functions import illumination_functions
-from phenolake_assets.landing import PlateRun, clear_failures
+from phenolake_assets.landing import PlateRun
 from phenolake_assets.partitions import plates
 from phenolake_assets.raw_images import raw_image_catalog
 from phenolake_assets.segmentation_masks import segmentation_masks
@@ -34,41 +34,40 @@ def objects(
     compute: ComputeResource,
 ) -> dg.MaterializeResult:
     """Nuclei, cells and cytoplasm with parent links and flags; odd objects are marked, not deleted."""
-    with clear_failures():
-        run = PlateRun.start(context, lake, screens)
-        config = run.screen.config
-        sites = complete_sites(run.read("raw_image_catalog"), config)
-        problems: list[Problem] = []
-        with illumination_file(run.read("illumination_functions"), config.roles) as light:
-            tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
-            rows = objects_of_plate(
-                run.progress(tasks, len(sites), "objects"),
-                DescribeSite(config.nuclei_role, config.cell_role, light),
-                config.objects,
-                compute.open(),
-                problems,
-            )
-        commit = run.land(
-            OBJECTS,
-            [] if rows.is_empty() else rows,
+    run = PlateRun.start(context, lake, screens)
+    config = run.screen.config
+    sites = complete_sites(run.read("raw_image_catalog"), config)
+    problems: list[Problem] = []
+    with illumination_file(run.read("illumination_functions"), config.roles) as light:
+        tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
+        rows = objects_of_plate(
+            run.progress(tasks, len(sites), "objects"),
+            DescribeSite(config.nuclei_role, config.cell_role, light),
+            config.objects,
+            compute.open(),
             problems,
-            parameters={
-                "limits": config.objects.model_dump(),
-                "segmentation_masks": run.lake.version("segmentation_masks"),
-            },
         )
-        masks = run.read("segmentation_masks", ["compartment", "object_count"])
-        expected = int(masks["object_count"].sum())
-        listed = rows.filter(pl.col("part") == 1).height if rows.height else 0
-        return run.report(
-            commit,
-            {reason: int(rows[flag].sum()) if rows.height else 0 for flag, reason in FLAGS.items()},
-            [
-                run.unique_keys(OBJECTS, run.where),
-                dg.AssetCheckResult(
-                    check_name="every_object_is_listed",
-                    passed=listed == expected,
-                    metadata={"objects in the masks": expected, "objects listed": listed},
-                ),
-            ],
-        )
+    commit = run.land(
+        OBJECTS,
+        [] if rows.is_empty() else rows,
+        problems,
+        parameters={
+            "limits": config.objects.model_dump(),
+            "segmentation_masks": run.lake.version("segmentation_masks"),
+        },
+    )
+    masks = run.read("segmentation_masks", ["compartment", "object_count"])
+    expected = int(masks["object_count"].sum())
+    listed = rows.filter(pl.col("part") == 1).height if rows.height else 0
+    return run.report(
+        commit,
+        {reason: int(rows[flag].sum()) if rows.height else 0 for flag, reason in FLAGS.items()},
+        [
+            run.unique_keys(OBJECTS, run.where),
+            dg.AssetCheckResult(
+                check_name="every_object_is_listed",
+                passed=listed == expected,
+                metadata={"objects in the masks": expected, "objects listed": listed},
+            ),
+        ],
+    )

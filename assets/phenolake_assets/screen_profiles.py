@@ -24,7 +24,7 @@ from phenolake.tables import (
     FITTED_RECIPES,
 )
 from phenolake_assets.fitted_recipes import STARTS, fitted_recipes
-from phenolake_assets.landing import ScreenRun, clear_failures
+from phenolake_assets.landing import ScreenRun
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
@@ -51,36 +51,35 @@ def feature_selection(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
     """Features that the screen's recipe leaves out, each with the rule and the number that broke it."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        config = run.screen.config
-        start = start_of(run.lake, run.where, config.recipe, config.reference)
-        reference = start.reference
-        # What the rule falls back to is a problem of the input all the same.
-        expected = CONTROLS.wells if reference.warning else reference.wells
-        problems = input_problems(start.all_profiles, expected)
-        dropped = selection_of(
-            start.profiles, start.recipe, reference, config.profiles.adjustments
-        ).with_columns(pl.lit(run.name).alias("Metadata_Screen"))
-        commit = run.land(
-            FEATURE_SELECTION,
-            dropped,
-            parameters={"recipe": start.recipe.name, start.table: start.version},
-        )
-        plates = start.all_profiles["Metadata_Plate"].unique().to_list()
-        return run.report(
-            commit,
-            {
-                "features dropped": _counts(dropped["operation"]),
-                "problems of the input": _counts(problems["problem"]),
-                "first problems": dg.MetadataValue.md(_as_table(problems.head(20))),
-            },
-            [
-                run.unique_keys(FEATURE_SELECTION, run.where),
-                _check("inputs_are_sound", problems.filter(pl.col("problem").is_in(_HARMFUL))),
-                _check("nothing_is_lost", _of_some_plates(problems, plates)),
-            ],
-        )
+    run = ScreenRun.start(context, lake, screens)
+    config = run.screen.config
+    start = start_of(run.lake, run.where, config.recipe, config.reference)
+    reference = start.reference
+    # What the rule falls back to is a problem of the input all the same.
+    expected = CONTROLS.wells if reference.warning else reference.wells
+    problems = input_problems(start.all_profiles, expected)
+    dropped = selection_of(
+        start.profiles, start.recipe, reference, config.profiles.adjustments
+    ).with_columns(pl.lit(run.name).alias("Metadata_Screen"))
+    commit = run.land(
+        FEATURE_SELECTION,
+        dropped,
+        parameters={"recipe": start.recipe.name, start.table: start.version},
+    )
+    plates = start.all_profiles["Metadata_Plate"].unique().to_list()
+    return run.report(
+        commit,
+        {
+            "features dropped": _counts(dropped["operation"]),
+            "problems of the input": _counts(problems["problem"]),
+            "first problems": dg.MetadataValue.md(_as_table(problems.head(20))),
+        },
+        [
+            run.unique_keys(FEATURE_SELECTION, run.where),
+            _check("inputs_are_sound", problems.filter(pl.col("problem").is_in(_HARMFUL))),
+            _check("nothing_is_lost", _of_some_plates(problems, plates)),
+        ],
+    )
 
 
 @table_asset(
@@ -96,42 +95,41 @@ def batch_corrected_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
     """Profiles of all wells of the screen by its recipe, once with each of its batch corrections."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        config = run.screen.config
-        start = start_of(run.lake, run.where, config.recipe, config.reference)
-        if start.reference.warning:
-            context.log.warning(start.reference.warning)
-        fits = run.lake.read(FITTED_RECIPES.name, run.where)
-        fit_version = run.lake.version(FITTED_RECIPES.name)
-        profiles = corrected_by(
-            fits, start, config.corrections, config.profiles.adjustments
-        ).with_columns(pl.lit(fit_version, pl.Int64).alias("Metadata_FitVersion"))
-        commit = run.land(
-            BATCH_CORRECTED_PROFILES,
-            profiles,
-            parameters={
-                "recipe": start.recipe.name,
-                "corrections": config.corrections,
-                "adjustments": config.profiles.adjustments,
-                "reference": start.reference.name,
-                start.table: start.version,
-                FITTED_RECIPES.name: fit_version,
-            },
-        )
-        return run.report(
-            commit,
-            {
-                "plates": profiles["Metadata_Plate"].n_unique(),
-                "plates left out": ", ".join(start.left_out) or "none",
-                "recipe": start.recipe.name,
-                "reference": start.reference.name,
-                **({"warning": start.reference.warning} if start.reference.warning else {}),
-                "features kept": sum(not name.startswith("Metadata_") for name in profiles.columns),
-                **_maps(profiles, start, config),
-            },
-            [run.unique_keys(BATCH_CORRECTED_PROFILES, run.where)],
-        )
+    run = ScreenRun.start(context, lake, screens)
+    config = run.screen.config
+    start = start_of(run.lake, run.where, config.recipe, config.reference)
+    if start.reference.warning:
+        context.log.warning(start.reference.warning)
+    fits = run.lake.read(FITTED_RECIPES.name, run.where)
+    fit_version = run.lake.version(FITTED_RECIPES.name)
+    profiles = corrected_by(
+        fits, start, config.corrections, config.profiles.adjustments
+    ).with_columns(pl.lit(fit_version, pl.Int64).alias("Metadata_FitVersion"))
+    commit = run.land(
+        BATCH_CORRECTED_PROFILES,
+        profiles,
+        parameters={
+            "recipe": start.recipe.name,
+            "corrections": config.corrections,
+            "adjustments": config.profiles.adjustments,
+            "reference": start.reference.name,
+            start.table: start.version,
+            FITTED_RECIPES.name: fit_version,
+        },
+    )
+    return run.report(
+        commit,
+        {
+            "plates": profiles["Metadata_Plate"].n_unique(),
+            "plates left out": ", ".join(start.left_out) or "none",
+            "recipe": start.recipe.name,
+            "reference": start.reference.name,
+            **({"warning": start.reference.warning} if start.reference.warning else {}),
+            "features kept": sum(not name.startswith("Metadata_") for name in profiles.columns),
+            **_maps(profiles, start, config),
+        },
+        [run.unique_keys(BATCH_CORRECTED_PROFILES, run.where)],
+    )
 
 
 def _maps(
@@ -163,27 +161,26 @@ def consensus_profiles(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
     """One profile per perturbation and dose: the consensus of its wells on all plates."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        method = run.screen.config.profiles.consensus
-        version = run.lake.version("batch_corrected_profiles")
-        consensus = consensus_of(
-            run.lake.read("batch_corrected_profiles", run.where), method
-        ).with_columns(pl.lit(version, pl.Int64).alias("Metadata_InputVersion"))
-        commit = run.land(
-            CONSENSUS_PROFILES,
-            consensus,
-            parameters={"method": method, "batch_corrected_profiles": version},
-        )
-        return run.report(
-            commit,
-            {
-                "perturbations": consensus["Metadata_Perturbation"].n_unique(),
-                "1-NN mechanism accuracy (NSC)": mechanism_accuracy(consensus)
-                or "no mechanism has two compounds",
-            },
-            [run.unique_keys(CONSENSUS_PROFILES, run.where)],
-        )
+    run = ScreenRun.start(context, lake, screens)
+    method = run.screen.config.profiles.consensus
+    version = run.lake.version("batch_corrected_profiles")
+    consensus = consensus_of(
+        run.lake.read("batch_corrected_profiles", run.where), method
+    ).with_columns(pl.lit(version, pl.Int64).alias("Metadata_InputVersion"))
+    commit = run.land(
+        CONSENSUS_PROFILES,
+        consensus,
+        parameters={"method": method, "batch_corrected_profiles": version},
+    )
+    return run.report(
+        commit,
+        {
+            "perturbations": consensus["Metadata_Perturbation"].n_unique(),
+            "1-NN mechanism accuracy (NSC)": mechanism_accuracy(consensus)
+            or "no mechanism has two compounds",
+        },
+        [run.unique_keys(CONSENSUS_PROFILES, run.where)],
+    )
 
 
 def _of_some_plates(problems: pl.DataFrame, plates: list[str]) -> pl.DataFrame:

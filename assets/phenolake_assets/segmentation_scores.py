@@ -16,7 +16,7 @@ from phenolake.stages.segmentation_scores import (
     compare_methods,
 )
 from phenolake.tables import SEGMENTATION_SCORES
-from phenolake_assets.landing import ScreenRun, clear_failures
+from phenolake_assets.landing import ScreenRun
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, ScreensResource
@@ -31,42 +31,41 @@ def segmentation_scores(
     A screen names the folder of its annotated images as `annotated`; without one there is nothing
     to score, and the table stays empty.
     """
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        folder = run.screen.config.annotated
-        if folder is None:
-            commit = run.land(SEGMENTATION_SCORES, [])
-            note = "none; `annotated` in screen.yaml names a folder of images with label masks"
-            return run.report(
-                commit,
-                {"annotated images": note},
-                [run.unique_keys(SEGMENTATION_SCORES, run.where)],
-            )
-        images = annotated_images(run.screen.folder / Path(folder).expanduser())
-        methods, missing = available_methods()
-        compared = compare_methods(run.progress(images, len(images), "scoring"), methods)
-        hashes = {name: resolve_method(name).model_hash for name in methods}
-        rows = compared.scores
-        if not rows.is_empty():
-            model = pl.col("method").replace_strict(hashes, return_dtype=pl.String)
-            rows = rows.with_columns(model.alias("model_hash"))
-        commit = run.land(
-            SEGMENTATION_SCORES,
-            [] if rows.is_empty() else rows,
-            {"annotated": folder, "methods": hashes},
-        )
-        for problem in compared.problems:
-            context.log.warning(problem.sentence(""))
+    run = ScreenRun.start(context, lake, screens)
+    folder = run.screen.config.annotated
+    if folder is None:
+        commit = run.land(SEGMENTATION_SCORES, [])
+        note = "none; `annotated` in screen.yaml names a folder of images with label masks"
         return run.report(
             commit,
-            {
-                "annotated images": len(images) - len(compared.problems),
-                "images that can't be read": len(compared.problems),
-                "methods that don't run here": missing or "none",
-                **_figures(compared),
-            },
+            {"annotated images": note},
             [run.unique_keys(SEGMENTATION_SCORES, run.where)],
         )
+    images = annotated_images(run.screen.folder / Path(folder).expanduser())
+    methods, missing = available_methods()
+    compared = compare_methods(run.progress(images, len(images), "scoring"), methods)
+    hashes = {name: resolve_method(name).model_hash for name in methods}
+    rows = compared.scores
+    if not rows.is_empty():
+        model = pl.col("method").replace_strict(hashes, return_dtype=pl.String)
+        rows = rows.with_columns(model.alias("model_hash"))
+    commit = run.land(
+        SEGMENTATION_SCORES,
+        [] if rows.is_empty() else rows,
+        {"annotated": folder, "methods": hashes},
+    )
+    for problem in compared.problems:
+        context.log.warning(problem.sentence(""))
+    return run.report(
+        commit,
+        {
+            "annotated images": len(images) - len(compared.problems),
+            "images that can't be read": len(compared.problems),
+            "methods that don't run here": missing or "none",
+            **_figures(compared),
+        },
+        [run.unique_keys(SEGMENTATION_SCORES, run.where)],
+    )
 
 
 def _figures(compared: Comparison) -> dict[str, Any]:

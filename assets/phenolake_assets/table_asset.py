@@ -7,7 +7,7 @@ import dagster as dg
 
 from phenolake.tables import Table
 from phenolake_assets.columns import table_metadata
-from phenolake_assets.landing import STORAGE_RETRY, key_check
+from phenolake_assets.landing import STORAGE_RETRY, clear_failures, key_check
 
 
 def table_asset(
@@ -22,6 +22,8 @@ def table_asset(
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for a table: named and grouped as declared, its keys checked.
 
+    An error of ours fails the run with its sentence; only faults of storage are tried again.
+
     Parameters
     ----------
     checks
@@ -33,7 +35,7 @@ def table_asset(
         dg.AssetCheckSpec(name, asset=table.name, description=text)
         for name, text in (checks or {}).items()
     ]
-    return dg.asset(
+    asset = dg.asset(
         name=table.name,
         deps=[*deps],
         partitions_def=partitions,
@@ -45,3 +47,8 @@ def table_asset(
         retry_policy=STORAGE_RETRY,
         check_specs=[key_check(table.name), *further],
     )
+
+    def decorate(make: Callable[..., Any]) -> dg.AssetsDefinition:
+        return asset(clear_failures()(make))
+
+    return decorate
