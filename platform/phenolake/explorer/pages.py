@@ -45,6 +45,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         return Response((FOLDER / "style.css").read_bytes(), media_type="text/css")
 
     @pages.get("/")
+    @pages.get("/screens")
     def screens() -> Response:
         summary = {row["Metadata_Screen"]: row for row in reader.mart("screen_summary").to_dicts()}
         return page("screens.html", names=reader.screens(), summary=summary)
