@@ -160,11 +160,11 @@ def test_a_reader_keeps_its_answer_while_its_version_is_maintained(lake):
 
 
 def test_a_grown_log_gets_a_checkpoint_that_readers_start_from(lake):
-    for number in range(21):
+    for number in range(15):
         lake.write(WELL_PROFILES, profiles(1, float(number)), plate(f"P{number % 3}"))
     assert tidy(lake).checkpointed
     assert not tidy(lake).checkpointed
-    assert sorted_rows(lake)["Cells_A"].to_list() == [18.0, 19.0, 20.0]
+    assert sorted_rows(lake)["Cells_A"].to_list() == [12.0, 13.0, 14.0]
     assert sorted_rows(lake, version=4).height == 3
 
 

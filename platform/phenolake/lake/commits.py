@@ -44,7 +44,13 @@ class Commit:
 
 
 def commit_and_confirm(
-    location: Location, layer: str, name: str, metadata: dict[str, str], act: Act, part: object
+    location: Location,
+    layer: str,
+    name: str,
+    metadata: dict[str, str],
+    act: Act,
+    part: object,
+    known: Snapshot | None = None,
 ) -> int:
     """Let `act` commit on the newest version, again if another writer won; returns the version.
 
@@ -52,6 +58,8 @@ def commit_and_confirm(
     ----------
     part
         What of the table is written, for the error's sentence.
+    known
+        An earlier snapshot; it is brought up to date, and used for the first attempt.
 
     Raises
     ------
@@ -65,17 +73,36 @@ def commit_and_confirm(
         stop=stop_after_attempt(ATTEMPTS),
     )
     try:
-        return attempts(_attempt, location, layer, name, said, act)
+        for attempt in attempts:
+            with attempt:
+                snapshot = _newest(location, layer, name, known)
+                known = None
+                return _attempt(location, layer, name, snapshot, said, act)
     except RetryError as error:
         raise LakeError(
             f"table {name!r}: other writers of {part} won {ATTEMPTS} times; "
             "nothing was changed, run this again"
         ) from error
+    raise AssertionError("an attempt returns or raises")
 
 
-def _attempt(location: Location, layer: str, name: str, said: dict[str, str], act: Act) -> int:
+def _newest(location: Location, layer: str, name: str, known: Snapshot | None) -> Snapshot | None:
     with location.writing():
-        snapshot = Snapshot.open(location, layer, name)
+        if known is None:
+            return Snapshot.open(location, layer, name)
+        known.delta.update_incremental()
+        return known
+
+
+def _attempt(
+    location: Location,
+    layer: str,
+    name: str,
+    snapshot: Snapshot | None,
+    said: dict[str, str],
+    act: Act,
+) -> int:
+    with location.writing():
         seen = -1 if snapshot is None else snapshot.version
         try:
             act(snapshot, said)

@@ -28,6 +28,8 @@ from phenolake.tables import Layer, Table
 _CONFIGURATION = {
     # Keep every version readable for as long as its files are; vacuum is a deliberate step.
     "delta.enableExpiredLogCleanup": "false",
+    # Opening a table reads every commit since the last checkpoint.
+    "delta.checkpointInterval": "20",
 }
 
 
@@ -70,7 +72,8 @@ def replace_partition(
             conformed = conform(piece, table, where, known)
             writer.add(conformed)
             known.update(_undeclared(conformed.schema, table))
-    version = commit(target, _table_schema(table, writer.schema), writer.parts, metadata)
+    schema = _table_schema(table, writer.schema)
+    version = commit(target, schema, writer.parts, metadata, existing)
     return _receipt(target, version, writer.parts, started)
 
 
@@ -86,8 +89,19 @@ def replace_mart(location: Location, name: str, rows: Any, metadata: dict[str, s
     return _receipt(target, version, writer.parts, started)
 
 
-def commit(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[str, str]) -> int:
+def commit(
+    target: Target,
+    schema: pa.Schema,
+    parts: list[Part],
+    metadata: dict[str, str],
+    known: Snapshot | None = None,
+) -> int:
     """Commit the files as the new content of the partition; returns the Delta version.
+
+    Parameters
+    ----------
+    known
+        An earlier snapshot of the table; brought up to date, it saves loading the table again.
 
     Raises
     ------
@@ -99,7 +113,7 @@ def commit(target: Target, schema: pa.Schema, parts: list[Part], metadata: dict[
         _commit_once(target, snapshot, schema, parts, said)
 
     return commit_and_confirm(
-        target.location, target.layer, target.name, metadata, act, dict(target.where)
+        target.location, target.layer, target.name, metadata, act, dict(target.where), known
     )
 
 

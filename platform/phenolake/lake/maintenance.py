@@ -35,7 +35,7 @@ RETENTION = timedelta(days=7)
 SHORTEST_RETENTION = timedelta(days=1)
 
 #: A reader parses the log from the last checkpoint on.
-_COMMITS_WITHOUT_CHECKPOINT = 20
+_COMMITS_WITHOUT_CHECKPOINT = 10
 _RETENTION_PROPERTY = "delta.deletedFileRetentionDuration"
 
 
