@@ -58,8 +58,7 @@ def test_narrow_rows_are_a_table_and_wide_ones_blocks():
     assert "┌" in narrow
     wide = table_of(pl.DataFrame({f"a_long_name_{i}": [i / 3] * 30 for i in range(20)}), width=80)
     assert "-- row 1 of 30" in wide
-    assert " a_long_name_3  1.0000
-" in wide
+    assert " a_long_name_3  1.0000" in wide.splitlines()
     assert "10 more rows" in wide
     assert max(map(len, wide.splitlines())) <= 80
 

@@ -23,7 +23,10 @@ def write_tiffs(sites: Iterable[ExportedSite], out: Path) -> int:
     for exported in sites:
         stem = _stem(exported)
         size = exported.pixel_size_um
-        metadata: dict[str, object] = {"axes": "CYX", "Channel": {"Name": list(exported.site.channels)}}
+        metadata: dict[str, object] = {
+            "axes": "CYX",
+            "Channel": {"Name": list(exported.site.channels)},
+        }
         if size:
             unit = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
             metadata |= {"PhysicalSizeX": size, "PhysicalSizeY": size, **unit}
