@@ -13,7 +13,11 @@ from phenolake_resources import ScreensResource
 
 def run_of(kind, partition: str, tmp_path, explorer_url: str):
     screens = ScreensResource(
-        registry=str(tmp_path), inbox=str(tmp_path), explorer_url=explorer_url
+        registry=str(tmp_path),
+        inbox=str(tmp_path),
+        quiet_time_s=0,
+        segmentation="classical",
+        explorer_url=explorer_url,
     )
     context = SimpleNamespace(partition_key=partition)
     return kind(context, Lake(str(tmp_path)), screens=screens)
