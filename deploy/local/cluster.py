@@ -36,6 +36,7 @@ class Cluster:
     folder: Path
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    users: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder = self.folder.resolve()
@@ -101,7 +102,10 @@ class Cluster:
         process = self.processes[name]
         os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
         process.wait(60)
-        self._run(name, *process.args)  # type: ignore[misc]
+        self._run(name, *process.args, user=self.users[name])  # type: ignore[misc]
+        port = self.ports.get(name)
+        if port is not None:
+            self._await(name, lambda: listens(port))
 
     def stop(self) -> None:
         """End every process, the last started first."""
@@ -116,6 +120,7 @@ class Cluster:
 
     def _run(self, name: str, *command: object, user: str | None = None) -> None:
         program, *arguments = map(str, command)
+        self.users[name] = user
         path = shutil.which(program, path=self.environment["PATH"]) or program
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
