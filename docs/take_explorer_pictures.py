@@ -12,7 +12,7 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from take_pictures import browser, shoot
 
-READOUT = "Cells_Translocation_CoreRingRatio_GFP"
+READOUT = "Cells_Translocation_NucleiCytoplasmRatio_GFP"
 PLATE = "/screens/sbs_fkhr/plates/sbs_fkhr"
 VIEWS = {
     "explorer_plate": (f"{PLATE}?column={READOUT}", "Plate sbs_fkhr"),

@@ -18,6 +18,8 @@ class Preset:
     nuclei_channel: str
     cell_channel: str | None
     readouts: tuple[str, ...] = ("Metadata_CellCount",)
+    #: profile columns that dose-response curves are fitted to besides the readouts
+    curves: tuple[str, ...] = ()
     #: what is measured of every cell, as `phenolake.features.measure` takes it
     features: str = "standard"
     #: words in a channel's acquired name -> role, compared without case
@@ -66,6 +68,7 @@ PRESETS: dict[str, Preset] = {
             nuclei_channel="DNA",
             cell_channel="GFP",
             readouts=("Cells_Translocation_CoreRingRatio_GFP",),
+            curves=("Cells_Translocation_NucleiCytoplasmRatio_GFP",),
             synonyms={**_DNA_WORDS, "gfp": "GFP", "fitc": "GFP", "488": "GFP"},
         ),
         Preset(

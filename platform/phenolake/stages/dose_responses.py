@@ -28,7 +28,8 @@ _TREATMENT = (
 
 def responses_of(lake: Lake, config: ScreenConfig) -> tuple[pl.DataFrame, list[str]]:
     """A row per well of a screen with every response as a column, and the names of those."""
-    wanted = [*config.readout_columns, "Metadata_CellCount", *config.dose_responses]
+    named = [*config.assay.curves, *config.dose_responses]
+    wanted = [*config.readout_columns, "Metadata_CellCount", *named]
     return _responses(lake, config.name, dict.fromkeys(wanted))
 
 
