@@ -117,7 +117,7 @@ def _read(path: Path) -> NDArray:
 
 def _read_hdf5(path: Path) -> NDArray:
     try:
-        import h5py  # type: ignore[import-not-found,unused-ignore]
+        import h5py  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
         raise ImageReadError(
             str(path),
