@@ -101,10 +101,10 @@ class NotFoundError(LakeError, LookupError):
 class LibraryMissingError(PhenolakeError, ImportError):
     """An optional library is needed for what was asked."""
 
-    def __init__(self, library: str, purpose: str, extra: str) -> None:
+    def __init__(self, library: str, purpose: str, extra: str | None = None) -> None:
+        wanted = f"phenolake[{extra}]" if extra else library
         super().__init__(
-            f"{purpose} needs {library}, which is not installed; "
-            f"pip install 'phenolake[{extra}]' adds it"
+            f"{purpose} needs {library}, which is not installed; pip install '{wanted}' adds it"
         )
 
 

@@ -210,6 +210,14 @@ def test_labels_of_an_ome_zarr_plate_keep_well_and_site(tmp_path, lake):
     assert objects.commit.rows == 2 * 2 * 2
 
 
+def test_a_mask_without_pixels_is_reported_and_the_others_imported(tmp_path, lake):
+    np.save(tmp_path / "B03_s1_nuclei_seg.npy", seg_content(np.zeros((0, 60), np.int32)))
+    np.save(tmp_path / "B03_s2_nuclei_seg.npy", seg_content(labels()))
+    masks, _ = import_source(lake, tmp_path, "S")
+    assert [p.problem for p in masks.problems] == ["unreadable_mask"]
+    assert lake.read("segmentation_masks")["Metadata_Site"].unique().to_list() == [2]
+
+
 def test_a_label_path_that_leaves_the_store_is_not_read(tmp_path, lake):
     write_zarr_plate(tmp_path / "P.zarr", ("nuclei",))
     outside = tmp_path / "P.zarr" / "B" / "3" / "0" / "labels" / "nuclei" / ".zattrs"

@@ -88,6 +88,15 @@ def test_a_table_can_be_chosen(tmp_path: Path, lake: Lake) -> None:
     assert first.commit.table == "normalized_profiles"
 
 
+def test_the_index_that_pandas_writes_is_no_column(tmp_path: Path, lake: Lake) -> None:
+    frame = profiles("P", ["A01", "A02"])
+    write(tmp_path / "in", "p.csv", frame.with_row_index("").sample(2, seed=1))
+    next(iter(import_source(lake, tmp_path / "in", "S")))
+    rows = lake.read("well_profiles")
+    assert "" not in rows.columns
+    assert rows.height == 2
+
+
 def test_a_bad_well_is_reported_and_the_others_imported(tmp_path: Path, lake: Lake) -> None:
     write(tmp_path / "in", "p.csv", profiles("P", ["A01", "well 3"]))
     first = next(iter(import_source(lake, tmp_path / "in", "S")))

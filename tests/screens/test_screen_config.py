@@ -24,6 +24,7 @@ def test_a_missing_file_gives_the_defaults_under_the_folders_name(tmp_path: Path
         ("nuclei_channel: DAPI", ["nuclei_channel", "DAPI", "DNA"]),
         ("wells: 97", ["wells"]),
         ("- a list", ["top level"]),
+        ("wells: 96\n3: x", ["top level"]),
         ("name: [", ["YAML"]),
         ("name: a/b", ["screen name"]),
         ("pixel_size_um: -1", ["pixel_size_um"]),

@@ -42,9 +42,10 @@ def train_classifier(
     )
     _show(result.scores)
     if (found := result.tables.get("left_out_classes")) is not None:
+        auc = found["auc"].to_numpy()
         typer.echo(
-            f"  novelty finds a left-out class with AUC {found['auc'].mean():.3f} on average, "
-            f"{found['auc'].min():.3f} to {found['auc'].max():.3f}"
+            f"  novelty finds a left-out class with AUC {auc.mean():.3f} on average, "
+            f"{auc.min():.3f} to {auc.max():.3f}"
         )
     assert result.registered is not None
     assert result.promotion is not None

@@ -74,7 +74,7 @@ def open_in_napari(screen: str, plate: str, well: str) -> int:
     try:
         import napari  # type: ignore[import-not-found]
     except ImportError as error:
-        raise LibraryMissingError("napari", "opening a well in napari", "napari") from error
+        raise LibraryMissingError("napari[all]", "opening a well in napari") from error
     viewer = napari.Viewer(title=f"{plate} {well}")
     for exported in sites_of(Lake(Settings().tables_uri), screen, plate, [well]):
         scale = (exported.pixel_size_um or 1.0,) * 2

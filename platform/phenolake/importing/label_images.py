@@ -100,13 +100,17 @@ def read_mask(path: Path, rule: ProbabilityRule | None = None) -> np.ndarray:
     Raises
     ------
     ImageReadError
-        If the file can't be read, or holds no labels.
+        If the file can't be read, or holds no labels or no pixel.
     """
     if is_probability_map(path):
-        return labels_of_probabilities(path, rule or ProbabilityRule())
-    if path.name.endswith(".npy"):
-        return _as_labels(read_cellpose_seg(path), path)
-    return read_labels(path)
+        labels = labels_of_probabilities(path, rule or ProbabilityRule())
+    elif path.name.endswith(".npy"):
+        labels = _as_labels(read_cellpose_seg(path), path)
+    else:
+        labels = read_labels(path)
+    if labels.size == 0:
+        raise ImageReadError(str(path), f"holds no pixel, its shape is {labels.shape}")
+    return labels
 
 
 def _joined(found: Masks, place: tuple[str, int], problems: list[Problem]) -> Masks:

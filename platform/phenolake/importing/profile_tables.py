@@ -117,6 +117,8 @@ def _plain_columns(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[P
     rows = rows.with_columns(
         pl.col(words).cast(pl.String), *(pl.lit(None, pl.String).alias(name) for name in unusable)
     )
+    # pandas writes the index as a column without a name; no table can hold one.
+    rows = rows.drop("", strict=False)
     return rows, [
         Problem(
             "not_a_text", "Write the column as text or numbers; it is empty here.",

@@ -286,7 +286,7 @@ def load_screen_config(path: Path, default_name: str) -> ScreenConfig:
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise ScreenConfigError(path, f"not readable as YAML: {reason}") from error
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ScreenConfigError(path, "expected `field: value` lines at the top level")
     try:
         return ScreenConfig(**{"name": default_name, **values})
