@@ -167,12 +167,12 @@ def test_translocation_is_the_ratio_of_the_two_means():
 
 
 def test_core_and_ring_keep_off_the_outline_of_the_nucleus():
-    # The median nucleus is 18 pixels wide: 3 pixels of margin, a ring of 6 pixels.
+    # The median nucleus is 18 pixels wide: a gap of 2 pixels in it and 3 outside, a ring of 6.
     nuclei, cells = rectangle(16, 16, at=(22, 22), shape=(60, 60)), np.ones((60, 60), np.int32)
     near = distance_transform_edt(nuclei == 0)
     deep = distance_transform_edt(nuclei > 0)
     image = np.full((1, 60, 60), 1000, np.uint16)  # whatever lies at the outline and far out
-    image[0, deep > 3] = 60
+    image[0, deep > 2] = 60
     image[0, (near > 3) & (near <= 9)] = 20
     masks = {"Nuclei": nuclei, "Cytoplasm": np.where(nuclei > 0, 0, cells)}
     frame = measure(image, ["GFP"], masks, ["Translocation"])

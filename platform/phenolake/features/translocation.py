@@ -12,10 +12,10 @@ from phenolake.features.naming import FeatureName
 
 _NUCLEI, _CYTOPLASM = "Nuclei", "Cytoplasm"
 
-#: Pixels so close to the nucleus' outline belong to neither side: at most so many, and for small
-#: nuclei this part of their diameter. Both are whole numbers of pixels: a margin that varied by
-#: parts of one from field to field would move whole rows of pixels in and out.
-_MARGIN_PX, _MARGIN = 3, 1 / 5
+#: The ring begins so many pixels off the nucleus, or for small nuclei this part of their diameter.
+#: Whole pixels: a margin that varied by parts of one from field to field would move whole rows of
+#: pixels in and out.
+_GAP_PX, _GAP = 3, 1 / 5
 #: Width of the ring of cytoplasm, in nuclear diameters.
 _RING = 1 / 3
 
@@ -36,10 +36,11 @@ def measure(field: Field) -> NDArray[np.float64]:
 
     `NucleiCytoplasmRatio` takes the two compartments as they are. `CoreRingRatio` takes the
     nucleus without its margin, and of the cytoplasm a ring around it, likewise without the margin:
-    three pixels on either side of the outline belong to neither (a fifth of the field's median
-    nuclear diameter where that is less), and the ring is a third of a diameter wide. Light that
-    the optics spread over the outline, an outline drawn a pixel too wide and the end of a thin
-    cell do not count in it.
+    three pixels outside of the outline belong to neither (a fifth of the field's median nuclear
+    diameter where that is less) and one pixel less inside, since a bright nucleus shines farther
+    into a dark cytoplasm than it loses. The ring is a third of a diameter wide. Light that the
+    optics spread over the outline, an outline drawn a pixel too wide and the end of a thin cell do
+    not count in it.
 
     No background is subtracted: correct the illumination and offset of the image first.
 
@@ -51,10 +52,10 @@ def measure(field: Field) -> NDArray[np.float64]:
         return np.full((field.numbers.size, 2 * len(field.image.channels)), np.nan)
     diameter = float(np.median(np.sqrt(4 / np.pi * nuclei.objects.areas)))
     depth, away = nuclei.objects.distances[1], _distance_from(nuclei, cytoplasm)
-    margin = np.clip(np.rint(_MARGIN * diameter), 1, _MARGIN_PX)
-    end = margin + max(2, np.rint(_RING * diameter))
-    core = _means_where(nuclei, depth > margin)
-    ring = _means_where(cytoplasm, (away > margin) & (away <= end))
+    gap = np.clip(np.rint(_GAP * diameter), 1, _GAP_PX)
+    end = gap + max(2, np.rint(_RING * diameter))
+    core = _means_where(nuclei, depth > gap - 1)
+    ring = _means_where(cytoplasm, (away > gap) & (away <= end))
     return np.column_stack(
         [
             _ratio(field, (nuclei, nuclei.means), (cytoplasm, cytoplasm.means)),
