@@ -20,6 +20,7 @@ from phenolake.importing.cellpose_seg import read_cellpose_seg
 from phenolake.importing.label_images import read_mask
 from phenolake.importing.land import Options
 from phenolake.importing.probability_maps import ProbabilityRule, labels_of_probabilities
+from phenolake.importing.zarr_labels import zarr_label_images
 from phenolake.lake import Lake, decode_labels
 
 
@@ -208,6 +209,15 @@ def test_labels_of_an_ome_zarr_plate_keep_well_and_site(tmp_path, lake):
     got = decode_labels(rows["labels"][0], (40, 60), rows["codec"][0])
     assert np.array_equal(got, labels())
     assert objects.commit.rows == 2 * 2 * 2
+
+
+def test_a_label_path_longer_than_any_name_is_no_label(tmp_path):
+    write_zarr_plate(tmp_path / "P.zarr", ("nuclei",))
+    label = tmp_path / "P.zarr" / "B" / "3" / "0" / "labels" / "nuclei"
+    long = {"multiscales": [{"datasets": [{"path": "0" * 5000}]}]}
+    (label / ".zattrs").write_text(json.dumps(long))
+    names = [name for name, _ in zarr_label_images(tmp_path / "P.zarr")]
+    assert names == ["B/3/2/labels/nuclei"]
 
 
 def test_a_mask_without_pixels_is_reported_and_the_others_imported(tmp_path, lake):

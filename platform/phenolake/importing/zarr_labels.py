@@ -57,10 +57,10 @@ def _array_of(label: Path) -> Path | None:
     scales = attributes_of(label).get("multiscales")
     try:
         parts = relative_parts(str(scales[0]["datasets"][0]["path"]))  # type: ignore[index]
-    except (KeyError, IndexError, TypeError):
+        array = label.joinpath(*parts) if parts else None
+        return array if array is not None and array.is_dir() else None
+    except (KeyError, IndexError, TypeError, OSError):  # OSError: a name that no file can have
         return None
-    array = label.joinpath(*parts) if parts else None
-    return array if array is not None and array.is_dir() else None
 
 
 def _place_in_plate(image: Path) -> str | None:
