@@ -27,7 +27,19 @@ def test_links_between_pages_lead_somewhere(repository):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("name", ["tutorial", "explorer", "dose-response", "cookbook"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tutorial",
+        "explorer",
+        "dose-response",
+        "cookbook",
+        "instruments",
+        "comparison",
+        "operations",
+        "profiles",
+    ],
+)
 def test_commands_on_a_page_exist(repository, name):
     known = {c.name or c.callback.__name__ for c in app.registered_commands}
     text = (repository / "docs" / f"{name}.md").read_text(encoding="utf-8")
