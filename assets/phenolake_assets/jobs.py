@@ -11,7 +11,7 @@ from phenolake_assets.field_features import field_features
 from phenolake_assets.fitted_recipes import fitted_recipes
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
-from phenolake_assets.model_predictions import model_predictions
+from phenolake_assets.model_predictions import model_predictions, well_predictions
 from phenolake_assets.model_scores import model_scores
 from phenolake_assets.models import phenotype_forest, phenotype_network
 from phenolake_assets.objects import objects
@@ -58,6 +58,7 @@ SCREEN_ASSETS = [
     phenotype_forest,
     phenotype_network,
     model_predictions,
+    well_predictions,
     cell_embeddings,
     embedding_profiles,
     model_scores,

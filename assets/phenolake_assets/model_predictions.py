@@ -1,19 +1,20 @@
-"""Gold asset: what the screen's champion models say about every cell."""
+"""Gold assets: what models say about every cell of a screen, and about its wells."""
 
 import io
-from collections.abc import Iterator
+import tempfile
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
-import pyarrow as pa
+from pydantic import Field
 
 from phenolake.errors import UnknownNameError
 from phenolake.identity import PlateKey
 from phenolake.modeling import LoadedModel, Tracker, load_model
-from phenolake.stages.crop_sets import stored_crops
-from phenolake.stages.predictions import forest_predictions, network_predictions
+from phenolake.modeling.drift import held_out_cells, novelty_drift
+from phenolake.stages.predictions import AppliedModel, plate_predictions, well_rows
 from phenolake.stages.training_sets import label_wells
-from phenolake.tables import MODEL_PREDICTIONS
+from phenolake.tables import MODEL_PREDICTIONS, WELL_PREDICTIONS
 from phenolake_assets.landing import ScreenRun
 from phenolake_assets.models import (
     SPLIT_FILE,
@@ -30,6 +31,27 @@ from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_assets.table_asset import table_asset
 from phenolake_resources import LakeResource, MlflowResource, ScreensResource
 
+DRIFT_CHECK = "plates_are_like_the_training"
+
+
+class PredictionConfig(dg.Config):
+    """Which models are applied, and how."""
+
+    models: list[str] = Field(
+        [],
+        description="models:/<name>@<alias> or models:/<name>/<version>, also of other screens; "
+        "default: the champions of the screen's forest and network",
+    )
+    dropout_passes: int = Field(
+        0, ge=0, description="passes with units dropped, for networks that have dropout"
+    )
+    unknown_above: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="novelty above which a cell is called unknown, for models without a threshold",
+    )
+
 
 @table_asset(
     MODEL_PREDICTIONS,
@@ -39,27 +61,44 @@ from phenolake_resources import LakeResource, MlflowResource, ScreensResource
         phenotype_network,
         *from_all_plates(single_cell_features, single_cell_crops, plate_map),
     ],
+    checks={
+        DRIFT_CHECK: "The novelty of each plate's cells is spread as that of held-out cells of the "
+        "training was: population stability index at most 0.25, or what chance alone explains."
+    },
+    code_version="2",
 )
 def model_predictions(
     context: dg.AssetExecutionContext,
+    config: PredictionConfig,
     lake: LakeResource,
     screens: ScreensResource,
     mlflow: MlflowResource,
 ) -> dg.MaterializeResult:
-    """Class, probabilities and novelty of every cell by each champion, with its MLflow run."""
+    """Class, probabilities, uncertainty and novelty of every cell by each model."""
     run = ScreenRun.start(context, lake, screens)
     tracker = mlflow.open()
-    champions = [
-        model
-        for name in (forest_name(run.name), network_name(run.name))
-        if (model := _champion(tracker, name)) is not None
+    models = _models(run.name, config.models, tracker)
+    uris = [f"models:/{model.name}/{model.version}" for model in models]
+    treatments = run.lake.read("plate_map", run.where)
+    wells = label_wells(treatments, run.screen.config.labels)
+    plates = treatments["Metadata_Plate"].unique().sort()
+    applied = [
+        AppliedModel(
+            model, _parts(run.name, tracker, model), config.dropout_passes, config.unknown_above
+        )
+        for model in models
     ]
-    rows = (table for model in champions for table in _predictions(run, model, tracker))
+    rows = (
+        table
+        for model in applied
+        for plate in plates
+        for table in plate_predictions(run.lake, PlateKey(run.name, plate), model, wells)
+    )
     commit = run.land(
         MODEL_PREDICTIONS,
         rows,
         parameters={
-            "models": [f"models:/{model.name}/{model.version}" for model in champions],
+            "models": uris,
             # A screen of imported profiles has neither.
             **{
                 table: run.lake.version(table)
@@ -70,59 +109,110 @@ def model_predictions(
     )
     return run.report(
         commit,
-        {
-            "models": [f"models:/{model.name}/{model.version}" for model in champions],
-            "agreement with the plate map": dg.MetadataValue.md(_agreement(run)),
-        },
-        [run.unique_keys(MODEL_PREDICTIONS, run.where)],
+        {"models": uris, "agreement with the plate map": dg.MetadataValue.md(_agreement(run))},
+        [run.unique_keys(MODEL_PREDICTIONS, run.where), _drift_check(run, models, tracker)],
     )
 
 
-def _champion(tracker: Tracker, name: str) -> LoadedModel | None:
-    try:
-        return load_model(f"models:/{name}@champion", tracker.tracking_uri)
-    except UnknownNameError:
-        return None
+@table_asset(WELL_PREDICTIONS, screen_partitions, deps=[model_predictions])
+def well_predictions(
+    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
+) -> dg.MaterializeResult:
+    """Mean probabilities, share of each class, uncertainty and novelty of every well."""
+    run = ScreenRun.start(context, lake, screens)
+    rows = well_rows(run.lake.scan("model_predictions", run.where))
+    commit = run.land(
+        WELL_PREDICTIONS,
+        rows,
+        parameters={"model_predictions": run.lake.version("model_predictions")},
+    )
+    judged = rows.drop_nulls("true_label").filter(pl.col("split") != "train")
+    right = judged.select((pl.col("label") == pl.col("true_label")).mean()).item()
+    return run.report(
+        commit,
+        {
+            "labelled wells that trained no model": judged.height,
+            **({} if right is None else {"share of them given their class": round(right, 4)}),
+        },
+        [run.unique_keys(WELL_PREDICTIONS, run.where)],
+    )
 
 
-def _predictions(run: ScreenRun, model: LoadedModel, tracker: Tracker) -> Iterator[pa.Table]:
-    treatments = run.lake.read("plate_map", run.where)
-    wells = label_wells(treatments, run.screen.config.labels)
-    parts = _parts(tracker, model)
-    for plate in treatments["Metadata_Plate"].unique().sort():
-        key = PlateKey(run.name, plate)
-        run.context.log.info(f"{model.name} version {model.version}: plate {plate}")
-        if model.takes == "features":
-            batches = (pl.DataFrame(b) for b in run.lake.batches("single_cell_features", key.where))
-            yield from forest_predictions(batches, model, wells, parts)
-        else:
-            crops = stored_crops(run.lake, key.where)
-            yield from network_predictions(crops, model, wells, parts)
+def _models(screen: str, asked_for: list[str], tracker: Tracker) -> list[LoadedModel]:
+    """The models asked for, each version once; or those champions that the screen has."""
+    if asked_for:
+        found = {tracker.resolve(uri).uri: uri for uri in asked_for}
+        return [load_model(uri, tracker.tracking_uri) for uri in found]
+    champions = []
+    for name in (forest_name(screen), network_name(screen)):
+        try:
+            champions.append(load_model(f"models:/{name}@champion", tracker.tracking_uri))
+        except UnknownNameError:
+            continue
+    return champions
 
 
-def _parts(tracker: Tracker, model: LoadedModel) -> pl.DataFrame:
-    """Which well trained the model and which judged it, as recorded with its run."""
-    import tempfile
-    from pathlib import Path
-
+def _parts(screen: str, tracker: Tracker, model: LoadedModel) -> pl.DataFrame:
+    """Which well trained the model and which judged it; none if it was trained on other data."""
+    if tracker.client.get_run(model.run_id).data.tags.get("screen") != screen:
+        columns = ("Metadata_Plate", "Metadata_Well", "split")
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     with tempfile.TemporaryDirectory() as folder:
         path = tracker.client.download_artifacts(model.run_id, SPLIT_FILE, folder)
         return pl.read_csv(io.BytesIO(Path(path).read_bytes()), infer_schema=False)
 
 
+def _drift_check(
+    run: ScreenRun, models: list[LoadedModel], tracker: Tracker
+) -> dg.AssetCheckResult:
+    """Warn of plates whose cells are further from, or nearer to, the classes than expected."""
+    held_out = {
+        (model.name, model.version): held_out_cells(
+            tracker.client.get_run(model.run_id).data.params
+        )
+        for model in models
+    }
+    drift = novelty_drift(run.lake.scan("model_predictions", run.where), held_out)
+    drifted = drift.filter(pl.col("drifted"))
+    return dg.AssetCheckResult(
+        check_name=DRIFT_CHECK,
+        passed=drifted.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "plates unlike the training": drifted["Metadata_Plate"].unique().sort().to_list(),
+            "plates with too few cells to judge": drift["drifted"].null_count(),
+            "drift": dg.MetadataValue.md(_drift_table(drift)),
+        },
+    )
+
+
+def _drift_table(drift: pl.DataFrame) -> str:
+    """Cells, index and limit of each plate and model as a Markdown table."""
+    lines = [
+        f"| {row['Metadata_Plate']} | {row['model_name']} {row['model_version']} | {row['cells']} "
+        f"| {row['psi']:.3f} | {row['limit']:.3f} | {row['novel']:.3f} |"
+        for row in drift.iter_rows(named=True)
+    ]
+    head = "| plate | model | cells | stability index | limit | novelty at least 0.99 |"
+    return "\n".join([head, "| --- | --- | --- | --- | --- | --- |", *lines])
+
+
 def _agreement(run: ScreenRun) -> str:
     """Share of cells given the class of their well, by model and part, as a Markdown table."""
     said = run.lake.read(
-        "model_predictions", run.where, columns=["model_name", "split", "label", "true_label"]
+        "model_predictions",
+        run.where,
+        columns=["model_name", "model_version", "split", "label", "true_label"],
     )
+    keys = ["model_name", "model_version", "split"]
     shares = (
         said.drop_nulls("true_label")
-        .group_by("model_name", "split")
+        .group_by(keys)
         .agg((pl.col("label") == pl.col("true_label")).mean().alias("share"), pl.len())
-        .sort("model_name", "split")
+        .sort(keys)
     )
     lines = [
-        f"| {name} | {split} | {share:.3f} | {cells} |"
-        for name, split, share, cells in shares.iter_rows()
+        f"| {name} {version} | {split} | {share:.3f} | {cells} |"
+        for name, version, split, share, cells in shares.iter_rows()
     ]
     return "\n".join(["| model | wells | agreement | cells |", "| --- | --- | --- | --- |", *lines])

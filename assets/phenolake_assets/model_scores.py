@@ -41,8 +41,8 @@ def model_scores(
     run = ScreenRun.start(context, lake, screens)
     tracker = mlflow.open()
     predictions = run.lake.read("model_predictions", run.where)
-    models = predictions.select("model_name", "model_version").unique().sort("model_name")
-    costs = {name: _cost(tracker, name, version) for name, version in models.iter_rows()}
+    models = predictions.select("model_name", "model_version").unique().sort(pl.all())
+    costs = {(name, version): _cost(tracker, name, version) for name, version in models.iter_rows()}
     parts = [cell_scores(predictions, costs), *_of_profiles(run, costs)]
     parts = [part for part in parts if part.height]
     rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
@@ -61,7 +61,7 @@ def model_scores(
     )
 
 
-def _of_profiles(run: ScreenRun, costs: dict[str, Cost]) -> Iterator[pl.DataFrame]:
+def _of_profiles(run: ScreenRun, costs: dict[tuple[str, str], Cost]) -> Iterator[pl.DataFrame]:
     """Profiles of features and profiles of embeddings, after the same corrections."""
     recipe = run.screen.config.recipe
     measured = run.lake.read("batch_corrected_profiles", run.where)
@@ -72,7 +72,9 @@ def _of_profiles(run: ScreenRun, costs: dict[str, Cost]) -> Iterator[pl.DataFram
     )
     if embedded.height:
         model, _, version = embedded["Metadata_Model"][0].rpartition("/")
-        yield profile_scores(embedded, model, version, costs.get(model, Cost(END_TO_END)))
+        yield profile_scores(
+            embedded, model, version, costs.get((model, version), Cost(END_TO_END))
+        )
 
 
 def _cost(tracker: Tracker, name: str, version: str) -> Cost:

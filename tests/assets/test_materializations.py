@@ -29,6 +29,7 @@ OF_SCREENS = [
     "batch_corrected_profiles",
     "consensus_profiles",
     "model_predictions",
+    "well_predictions",
     "cell_embeddings",
     "embedding_profiles",
     "model_scores",
@@ -36,7 +37,7 @@ OF_SCREENS = [
 MODELS = ["phenotype_forest", "phenotype_network"]
 PLAIN = {
     *("plate_map", "objects", "single_cell_crops", "consensus_profiles", "model_predictions"),
-    *("cell_embeddings", "embedding_profiles", "model_scores"),
+    *("cell_embeddings", "embedding_profiles", "model_scores", "well_predictions"),
 }
 
 #: Rows of the two screens: plates, wells, sites, cells and channels are those of `plates.py`.

@@ -92,7 +92,10 @@ def test_models_are_judged_on_the_wells_that_none_of_them_met():
             predictions("network", ["unseen", "validation", "validation"], [1.0, 0.1, 0.8]),
         ]
     )
-    costs = {"forest": Cost(STAGE_WISE, 10), "network": Cost(END_TO_END, 20, fit_seconds=3.0)}
+    costs = {
+        ("forest", "1"): Cost(STAGE_WISE, 10),
+        ("network", "1"): Cost(END_TO_END, 20, fit_seconds=3.0),
+    }
     table = cell_scores(both, costs)
     values = {(r["model_name"], r["score"]): r["value"] for r in table.iter_rows(named=True)}
     assert values["forest", "accuracy"] == 0.5
@@ -110,7 +113,7 @@ def test_a_class_that_a_model_does_not_know_is_a_mistake():
     one = predictions("forest", ["unseen"] * 3, [0.9, 0.2, 0.9]).with_columns(
         true_label=pl.Series(["a", "b", "c"])
     )
-    table = cell_scores(one, {"forest": Cost(STAGE_WISE)})
+    table = cell_scores(one, {("forest", "1"): Cost(STAGE_WISE)})
     values = dict(table.select("score", "value").iter_rows())
     assert values["accuracy"] == pytest.approx(2 / 3)
     assert cell_scores(one.clear(), {}).height == 0

@@ -63,7 +63,11 @@ class Ensemble:
     def evaluate(self, data: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return calibrated class probabilities and the first member's embedding."""
         votes, embedding = self.votes(data)
-        return tempered(votes.mean(axis=0), self.temperature), embedding
+        return self.pooled(votes), embedding
+
+    def pooled(self, votes: np.ndarray) -> np.ndarray:
+        """Return the calibrated mean of votes (vote, n, class), float64, shape (n, class)."""
+        return tempered(votes.mean(axis=0), self.temperature)
 
     def votes(self, data: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return each member's probabilities, (member, n, class), and the first one's embedding."""

@@ -12,6 +12,8 @@ import polars as pl
 from phenolake.errors import TrainingDataError
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.tracking import Tracker
+from phenolake.modeling.uncertainty import ensemble_uncertainty, entropy
+from phenolake.modeling.votes import votes_of
 from phenolake.modeling.weights import read_model
 
 #: Label of cells above a model's novelty threshold.
@@ -79,6 +81,7 @@ def predict(
     tracking_uri: str | None = None,
     *,
     unknown: bool = False,
+    dropout_passes: int = 0,
 ) -> pl.DataFrame:
     """Return one row per cell: label, probability of each class, uncertainty and novelty.
 
@@ -91,12 +94,16 @@ def predict(
         A model, or what `load_model` takes.
     unknown
         Label cells `unknown` whose novelty is above the model's threshold.
+    dropout_passes
+        Apply a network with dropout so many times with units dropped; probabilities are the means.
 
     Notes
     -----
     `uncertainty` is the entropy of the probabilities in nats: 0 when sure, ln(classes) when all are
-    equal. `novelty` is the share of known, held-out cells that are less novel: near 1 means unlike
-    anything known. See `NoveltyReference` and, for models trained with folds, `LearnedNovelty`.
+    equal. Models with several votes, members or dropout passes, also tell `expected_entropy` and
+    `mutual_information`; see `ensemble_uncertainty`. `novelty` is the share of known, held-out cells
+    that are less novel: near 1 means unlike anything known. See `NoveltyReference` and, for models
+    trained with folds, `LearnedNovelty`.
 
     Raises
     ------
@@ -108,8 +115,11 @@ def predict(
     if isinstance(model, LoadedModel):
         model = model.model
     frame = data.collect() if isinstance(data, pl.LazyFrame) else data
-    probabilities, embedding = evaluate(model, frame)
-    uncertainty = entropy(probabilities)
+    check_takes(model, frame)
+    voted = votes_of(model, frame, dropout_passes)
+    probabilities, embedding = (
+        evaluate(model, frame) if voted is None else (voted.probabilities, voted.embedding)
+    )
     novelty = model.novelty.score(embedding)
     labels = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
     if unknown:
@@ -120,10 +130,12 @@ def predict(
             f"probability_{name}": probabilities[:, index].astype(np.float32)
             for index, name in enumerate(model.classes)
         },
-        "uncertainty": uncertainty,
+        "uncertainty": entropy(probabilities),
         "novelty": novelty,
     }
     said = pl.DataFrame(columns)
+    if voted is not None:
+        said = said.hstack(ensemble_uncertainty(voted.votes).drop("entropy"))
     keys = frame.select(pl.col("^Metadata_.*$")) if isinstance(frame, pl.DataFrame) else None
     # Without a column a frame has no rows either, and can't stand beside what was said.
     return keys.hstack(said) if keys is not None and keys.width else said
@@ -137,12 +149,23 @@ def evaluate(model: Model, data: np.ndarray | pl.DataFrame) -> tuple[np.ndarray,
     TrainingDataError
         If a model of features is given images, or one of crops a frame.
     """
+    check_takes(model, data)
+    said: tuple[np.ndarray, np.ndarray] = model.evaluate(data)  # type: ignore[arg-type]
+    return said
+
+
+def check_takes(model: Model, data: object) -> None:
+    """Refuse images for a model of features, and frames for one of crops.
+
+    Raises
+    ------
+    TrainingDataError
+        If the data are of the wrong type.
+    """
     wanted: type = pl.DataFrame if model.takes == "features" else np.ndarray
     if not isinstance(data, wanted):
         takes = "a frame of features" if model.takes == "features" else "an array of crops"
         raise TrainingDataError(f"a {model.kind} takes {takes}, got {type(data).__name__}")
-    said: tuple[np.ndarray, np.ndarray] = model.evaluate(data)  # type: ignore[arg-type]
-    return said
 
 
 def _threshold(model: Model) -> float:
@@ -152,9 +175,3 @@ def _threshold(model: Model) -> float:
             "the model has no novelty threshold; train it with folds, which sets one"
         )
     return float(threshold)
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Return the entropy of each row in nats, float32."""
-    logs = np.log(np.where(probabilities > 0, probabilities, 1))
-    return np.maximum(-(probabilities * logs).sum(axis=1), 0).astype(np.float32)

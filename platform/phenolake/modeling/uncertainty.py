@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from phenolake.errors import TrainingDataError
-from phenolake.modeling.prediction import entropy
 
 
 def ensemble_uncertainty(votes: np.ndarray) -> pl.DataFrame:
@@ -43,3 +42,9 @@ def ensemble_uncertainty(votes: np.ndarray) -> pl.DataFrame:
             "mutual_information": np.maximum(total - expected, 0),
         }
     )
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Return the entropy of each row in nats, float32."""
+    logs = np.log(np.where(probabilities > 0, probabilities, 1))
+    return np.maximum(-(probabilities * logs).sum(axis=1), 0).astype(np.float32)

@@ -31,7 +31,7 @@ class Cost:
     data: str | None = None
 
 
-def cell_scores(predictions: pl.DataFrame, costs: Mapping[str, Cost]) -> pl.DataFrame:
+def cell_scores(predictions: pl.DataFrame, costs: Mapping[tuple[str, str], Cost]) -> pl.DataFrame:
     """How well models name the classes of the same cells: those of wells that no model met.
 
     Parameters
@@ -39,24 +39,25 @@ def cell_scores(predictions: pl.DataFrame, costs: Mapping[str, Cost]) -> pl.Data
     predictions
         Rows of `model_predictions` of a screen.
     costs
-        By model name; models without a cost are left out.
+        By model name and version; models without a cost are left out.
 
     Notes
     -----
     Cells are judged only if every model judged them, in wells that are in the training part of
     none, so that models trained on other draws are still compared on one set.
     """
-    chosen = predictions.filter(pl.col("model_name").is_in(list(costs)))
+    known = pl.DataFrame(list(costs), schema=dict.fromkeys(_MODEL, pl.String), orient="row")
+    chosen = predictions.join(known, on=_MODEL, how="semi", maintain_order="left")
     met = chosen.filter(pl.col("split") == "train").select(_WELL).unique()
     place = [*_WELL, "Metadata_Site", "Metadata_ObjectNumber"]
     held = (
         chosen.drop_nulls("true_label")
         .join(met, on=_WELL, how="anti")
-        .filter(pl.len().over(place) == chosen["model_name"].n_unique())
+        .filter(pl.len().over(place) == chosen.select(_MODEL).n_unique())
     )
     rows = []
     for (name, version), cells in held.sort(place).group_by(_MODEL, maintain_order=True):
-        cost = costs[str(name)]
+        cost = costs[str(name), str(version)]
         for score, value in _scores(cells).items():
             rows.append(_row(str(name), str(version), cost, _HELD_OUT, score, value, cells.height))
     return pl.DataFrame(rows)

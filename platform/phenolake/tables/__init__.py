@@ -17,7 +17,7 @@ from phenolake.tables.gold import (
 )
 from phenolake.tables.gold_curves import DOSE_RESPONSES
 from phenolake.tables.gold_fits import FITTED_RECIPES, WELL_HETEROGENEITY
-from phenolake.tables.gold_models import EMBEDDING_PROFILES, MODEL_SCORES
+from phenolake.tables.gold_models import EMBEDDING_PROFILES, MODEL_SCORES, WELL_PREDICTIONS
 from phenolake.tables.gold_scores import (
     BATCH_SCORES,
     FEATURE_SELECTION,
@@ -63,6 +63,7 @@ TABLES: dict[str, Table] = {
         REPLICATE_SCORES,
         SEGMENTATION_SCORES,
         MODEL_PREDICTIONS,
+        WELL_PREDICTIONS,
         EMBEDDING_PROFILES,
         MODEL_SCORES,
         DOSE_RESPONSES,
@@ -104,6 +105,7 @@ __all__ = [
     "SINGLE_CELL_FEATURES",
     "TABLES",
     "WELL_HETEROGENEITY",
+    "WELL_PREDICTIONS",
     "WELL_PROFILES",
     "Column",
     "Features",

@@ -176,6 +176,23 @@ MODEL_PREDICTIONS = Table(
             "share of held-out training-time cells nearer to a class; near 1 is unlike anything known",
         ),
         Column(
+            "label_or_unknown",
+            pa.string(),
+            "`label`, or unknown where novelty is above the threshold; null for a model without one",
+        ),
+        Column(
+            "expected_entropy",
+            pa.float32(),
+            "mean entropy of the votes of members or dropout passes; null for a model of one opinion",
+            unit="nats",
+        ),
+        Column(
+            "mutual_information",
+            pa.float32(),
+            "what members or dropout passes disagree on; null for a model of one opinion",
+            unit="nats",
+        ),
+        Column(
             "probabilities",
             pa.list_(pa.struct([("class", pa.string()), ("probability", pa.float32())])),
             "probability of every class",

@@ -70,3 +70,57 @@ MODEL_SCORES = Table(
         Column("data", pa.string(), "tables and versions that the model learned from"),
     ),
 )
+
+WELL_PREDICTIONS = Table(
+    "well_predictions",
+    Layer.GOLD,
+    grain="one row per well and model: its cells in model_predictions, taken together",
+    key=(*PER_PLATE, "Metadata_Well", "model_name", "model_version"),
+    partition_by=PER_SCREEN,
+    columns=(
+        keys.SCREEN,
+        keys.BATCH,
+        keys.PLATE,
+        keys.WELL,
+        Column("model_name", pa.string(), "registered model in MLflow", nullable=False),
+        Column("model_version", pa.string(), "version in the MLflow registry", nullable=False),
+        Column("cells", pa.int64(), "cells that were judged", unit="cells", nullable=False),
+        Column("label", pa.string(), "class of the highest mean probability", nullable=False),
+        Column("true_label", pa.string(), "class from the plate map, where there is one"),
+        Column(
+            "split",
+            pa.string(),
+            "train, validation or unseen: how the model met this well",
+            nullable=False,
+        ),
+        Column("probability", pa.float32(), "mean probability of `label`", nullable=False),
+        Column("label_share", pa.float32(), "share of cells called `label`", nullable=False),
+        Column("entropy", pa.float32(), "mean entropy of the cells", unit="nats", nullable=False),
+        Column(
+            "mutual_information",
+            pa.float32(),
+            "mean mutual information of the cells; null for a model of one opinion",
+            unit="nats",
+        ),
+        Column("novelty", pa.float32(), "mean novelty of the cells"),
+        Column(
+            "unknown_share",
+            pa.float32(),
+            "share of cells called unknown; null for a model without a threshold",
+        ),
+        Column(
+            "classes",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("class", pa.string()),
+                        ("probability", pa.float32()),
+                        ("share", pa.float32()),
+                        ("cells", pa.int64()),
+                    ]
+                )
+            ),
+            "every class: mean probability, share and number of the cells called so",
+        ),
+    ),
+)
