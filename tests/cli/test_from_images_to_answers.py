@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from phenolake.cli.ingest import MODELS
 from phenolake.lake import Lake
 from phenolake.tables import TABLES
 
@@ -65,7 +66,7 @@ def test_inspect_proposes_a_screen_yaml_that_works(phenolake, simulated, tmp_pat
 def test_ingest_tells_one_line_per_plate_and_makes_every_table(ingested, lake):
     assert re.search(rf"plate \S+: {WELLS} sites, \d+ cells", ingested.output)
     made = {name for _, name in lake.tables()}
-    assert made >= set(TABLES) - {"quarantine", "model_predictions"}
+    assert made >= set(TABLES) - {"quarantine", *MODELS}
     assert made >= {"plate_quality", "hits"}
 
 
