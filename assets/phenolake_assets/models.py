@@ -1,4 +1,4 @@
-"""Models of a screen, trained in Dagster and kept in MLflow: a forest on features, a CNN on crops."""
+"""Models of a screen, trained in Dagster and kept in MLflow: on features, and a CNN on crops."""
 
 import shutil
 
@@ -8,13 +8,17 @@ from pydantic import Field
 
 from phenolake.errors import TableMissingError, TrainingDataError
 from phenolake.modeling import Tracker, TrainingResult, train
+from phenolake.modeling.classical.cost_sweep import COSTS
 from phenolake.pictures import as_markdown
 from phenolake.pictures.curves import confusion_matrix, training_curves
+from phenolake.screens.discover import inside
 from phenolake.stages.crop_sets import drawn_crops
 from phenolake.stages.training_sets import (
     CELL_KEYS,
     WELL_KEYS,
+    annotated_cells,
     draw_cells,
+    draw_labelled,
     features_of,
     label_wells,
 )
@@ -30,7 +34,7 @@ SPLIT_FILE = "split_of_wells.csv"
 
 
 def forest_name(screen: str) -> str:
-    """Registered name of a screen's forest."""
+    """Registered name of a screen's model on features: a forest, or what was chosen in its place."""
     return f"{screen}-forest"
 
 
@@ -39,17 +43,43 @@ def network_name(screen: str) -> str:
     return f"{screen}-network"
 
 
-class ForestConfig(dg.Config):
-    """How the forest is trained."""
+_ANNOTATIONS = Field(
+    "",
+    description="CSV file of labels in the screen's folder; default: `annotations` of screen.yaml, "
+    "else the plate map",
+)
 
+
+class ForestConfig(dg.Config):
+    """How the model on features is trained."""
+
+    method: str = Field(
+        "forest",
+        description="forest, lda, logistic, svm or boosting, or several joined by +, which vote",
+    )
+    costs: list[float] = Field(
+        list(COSTS),
+        description="costs that svm tries by cross-validation, each a nested run in MLflow; "
+        "one alone is taken as it is",
+    )
+    annotations: str = _ANNOTATIONS
     cells_per_class: int = Field(500, gt=1, description="cells drawn of each class")
     trees: int = Field(200, gt=0, description="trees of the forest")
-    seed: int = Field(0, description="seed of the draw, the split and the trees")
+    seed: int = Field(0, description="seed of the draw, the split and the training")
+
+    def options(self, workers: int) -> dict[str, object]:
+        """What `train` needs to know besides the method."""
+        if self.method == "forest":
+            return {"trees": self.trees, "workers": workers}
+        if self.method != "svm" or not self.costs:
+            return {}
+        return {"costs": self.costs} if len(self.costs) > 1 else {"cost": self.costs[0]}
 
 
 class NetworkConfig(dg.Config):
     """How the network is trained."""
 
+    annotations: str = _ANNOTATIONS
     cells_per_class: int = Field(400, gt=1, description="cells drawn of each class")
     epochs: int = Field(8, gt=0, description="passes over the training cells")
     architecture: str = Field(
@@ -83,26 +113,26 @@ def phenotype_forest(
     mlflow: MlflowResource,
     compute: ComputeResource,
 ) -> dg.MaterializeResult:
-    """Random forest that tells the screen's classes apart by single-cell features."""
+    """Random forest, or another method, that tells the classes apart by single-cell features."""
     with clear_failures():
         run = ScreenRun.start(context, lake, screens)
         try:
             cells = run.lake.scan("single_cell_features", run.where)
-            drawn = _drawn(run, cells, config.cells_per_class, config.seed)
+            drawn = _drawn(run, cells, config)
             training = features_of(cells, drawn)
             tracker = mlflow.open()
             result = train(
                 training.drop("label"),
                 training["label"],
                 keys=training.select(CELL_KEYS),
+                method=config.method,
                 seed=config.seed,
                 name=forest_name(run.name),
                 tracker=tracker,
                 experiment="phenotype_forest",
                 data_versions=_versions(run, "single_cell_features", "plate_map"),
                 tags={"dagster_run_id": context.run_id, "screen": run.name},
-                trees=config.trees,
-                workers=compute.open().worker_count,
+                **config.options(compute.open().worker_count),
             )
         except (TrainingDataError, TableMissingError) as error:
             return _untrained(run, error)
@@ -130,7 +160,7 @@ def phenotype_network(
         run = ScreenRun.start(context, lake, screens)
         try:
             cells = run.lake.scan("single_cell_crops", run.where)
-            drawn = _drawn(run, cells, config.cells_per_class, config.seed)
+            drawn = _drawn(run, cells, config)
             training, crops = drawn_crops(run.lake, run.where, drawn)
             checkpoint = work_folder(run.lake) / "phenotype_network" / run.name
             tracker = mlflow.open()
@@ -156,9 +186,18 @@ def phenotype_network(
         return _trained(run, result, tracker, training)
 
 
-def _drawn(run: ScreenRun, cells: pl.LazyFrame, per_class: int, seed: int) -> pl.DataFrame:
-    wells = label_wells(run.lake.read("plate_map", run.where), run.screen.config.labels)
-    return draw_cells(cells, wells, per_class, seed)
+def _drawn(
+    run: ScreenRun, cells: pl.LazyFrame, config: ForestConfig | NetworkConfig
+) -> pl.DataFrame:
+    """The cells to learn from, with the label that the annotations or the plate map gives them."""
+    file = config.annotations or run.screen.config.annotations
+    if file is None:
+        wells = label_wells(run.lake.read("plate_map", run.where), run.screen.config.labels)
+        return draw_cells(cells, wells, config.cells_per_class, config.seed)
+    annotated = annotated_cells(inside(run.screen.folder, file), cells)
+    log = run.context.log
+    (log.info if annotated.missing.is_empty() else log.warning)(annotated.note)
+    return draw_labelled(annotated.cells, config.cells_per_class, config.seed)
 
 
 def _versions(run: ScreenRun, *tables: str) -> dict[str, int]:

@@ -236,6 +236,24 @@ class DiskFullError(PhenolakeError, OSError):
         )
 
 
+class RegistryUnavailableError(PhenolakeError):
+    """MLflow did not answer for as long as a run waits; `kept` is where the model lies, if any."""
+
+    def __init__(
+        self, uri: str, patience: float, reason: str, kept: str | Path | None = None
+    ) -> None:
+        self.uri, self.patience, self.reason = uri, patience, reason
+        where = (
+            f"; the model is kept in {kept}, `phenolake models register {kept} --name NAME` records it"
+            if kept
+            else ""
+        )
+        super().__init__(
+            f"MLflow at {uri} did not answer for {patience:g} s ({reason.splitlines()[0]}); start "
+            f"its server or correct PHENOLAKE_MLFLOW_URI{where}"
+        )
+
+
 class TrainingMemoryError(PhenolakeError):
     """A network can't be trained on a device even with one image at a time."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from phenolake.modeling import Architecture
+from phenolake.modeling import Architecture, Tracker
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -58,3 +58,9 @@ def blobs():
         Metadata_ObjectNumber=pl.int_range(1, 301, dtype=pl.Int32),
     )
     return frame, [("dmso", "taxol", "sn38")[code] for code in codes]
+
+
+@pytest.fixture(scope="session")
+def tracker(tmp_path_factory):
+    """An MLflow store in SQLite; making one takes seconds, so all share it."""
+    return Tracker(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/store/mlflow.db")

@@ -1,18 +1,15 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
+import polars as pl
 import pytest
 
-from phenolake.errors import ConfigurationError, UnknownNameError
-from phenolake.modeling import Tracker, load_model, predict, train
+from phenolake.errors import ConfigurationError, TrainingDataError, UnknownNameError
+from phenolake.modeling import load_model, predict, split_by, train, train_linear
 from phenolake.modeling.champion import Standing, judge
-
-
-@pytest.fixture(scope="module")
-def tracker(tmp_path_factory):
-    """An MLflow store in SQLite; making one takes seconds, so the module shares it."""
-    return Tracker(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/store/mlflow.db")
+from phenolake.modeling.classical.cost_sweep import sweep_costs
 
 
 def test_a_registered_network_says_what_the_trained_one_said(tracker, disks, tiny):
@@ -52,13 +49,78 @@ def test_a_run_holds_weights_card_and_pictures_and_no_pickle(tracker, blobs):
         for entry in tracker.client.list_artifacts(run_id, folder)
     ]
     assert sorted(files) == [
-        "calibration.png", "confusion_matrix.png", "model", "model/README.md", "model/model.json",
+        "calibration.csv", "calibration.png", "confusion_matrix.png", "model", "model/MLmodel",
+        "model/README.md", "model/model.json",
         "model/model.safetensors", "per_class.csv",
     ]  # fmt: skip
     assert result.summary.by == "Metadata_Well"
     assert predict(blobs[0], "models:/blobs@candidate", tracker.tracking_uri).equals(
         predict(blobs[0], result.model)
     )
+
+
+def test_the_signature_says_what_a_model_takes_and_gives(tracker, blobs, disks, tiny, tmp_path):
+    from mlflow.models import Model
+
+    options = {"tracker": tracker, "name": "signed"}
+    votes = train(*blobs, method="lda+forest", **options)
+    network = train(*disks, model=tiny, epochs=1, device="cpu", **options)
+    folder = tracker.fetch(votes.registered, tmp_path)
+    signature = Model.load(str(folder)).signature
+    assert set(signature.inputs.input_names()) == {f"Nuclei_F_{i}" for i in range(6)}
+    assert signature.outputs.input_names()[:2] == ["label", "probability_dmso"]
+    crops = Model.load(str(tracker.fetch(network.registered, tmp_path))).signature.inputs
+    assert crops.inputs[0].shape == (-1, 2, 16, 16)
+
+
+def test_each_cost_of_a_sweep_is_a_nested_run_and_the_best_trains_the_model(tracker, blobs):
+    costs = [0.001, 0.1, 10.0]
+    result = train(*blobs, method="svm", costs=costs, name="swept", tracker=tracker)
+    experiment = tracker.client.get_experiment_by_name("swept")
+    parent = result.registered.run_id
+    nested = tracker.client.search_runs(
+        [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"
+    )
+    scores = {
+        float(run.data.params["cost"]): run.data.metrics["cross_validated_balanced_accuracy"]
+        for run in nested
+    }
+    assert sorted(scores) == costs
+    best = result.model.settings["cost"]
+    assert scores[best] == max(scores.values())
+    assert [run.data.params["cost"] for run in nested if run.data.tags["chosen"] == "True"] == [
+        str(best)
+    ]
+    assert tracker.client.get_run(parent).data.params["cost"] == str(best)
+
+
+def test_a_sweep_looks_at_training_cells_only(blobs):
+    frame, labels = blobs
+    keys = frame.select("^Metadata_.*$")
+    split = split_by(keys, labels=labels)
+    held = pl.Series(split != "train")
+    shuffled = frame.with_columns(
+        pl.when(held).then(-pl.col("^Nuclei_.*$")).otherwise(pl.col("^Nuclei_.*$"))
+    )
+    one, other = (
+        sweep_costs(
+            partial(train_linear, method="svm"),
+            data,
+            labels,
+            split,
+            keys,
+            "Metadata_Well",
+            [0.1, 1.0],
+        )
+        for data in (frame, shuffled)
+    )
+    assert one.table.equals(other.table)
+
+
+@pytest.mark.parametrize("wrong", [{"method": "lda"}, {"method": "svm", "folds": 3}])
+def test_costs_where_there_are_none_to_choose_are_refused(blobs, wrong):
+    with pytest.raises(TrainingDataError, match="costs are tried for logistic and svm"):
+        train(*blobs, costs=[1.0, 2.0], **wrong)
 
 
 def test_only_a_better_model_becomes_champion(tracker, blobs):

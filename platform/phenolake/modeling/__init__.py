@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from phenolake.modeling.champion import Promotion
+from phenolake.modeling.classical import train_boosting, train_linear
+from phenolake.modeling.crop_features import measure_crops
 from phenolake.modeling.crops import Crops, cut_crops
 from phenolake.modeling.embedding import embed, load_network
 from phenolake.modeling.encoder import Encoder
+from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.fields import shrink_field
 from phenolake.modeling.forest import Forest, train_forest
 from phenolake.modeling.learning.contrastive import train_encoder
@@ -45,6 +48,7 @@ __all__ = [
     "ClassificationScores",
     "Crops",
     "Encoder",
+    "Ensemble",
     "Forest",
     "Layout",
     "LoadedModel",
@@ -65,6 +69,7 @@ __all__ = [
     "embed",
     "load_model",
     "load_network",
+    "measure_crops",
     "predict",
     "read_encoder",
     "read_model",
@@ -74,7 +79,9 @@ __all__ = [
     "split_hash",
     "summarize_split",
     "train",
+    "train_boosting",
     "train_encoder",
     "train_forest",
+    "train_linear",
     "train_network",
 ]

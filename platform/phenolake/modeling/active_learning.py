@@ -100,10 +100,7 @@ def read_annotations(
         that does not exist.
     """
     names = list(keys)
-    try:
-        table = pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise TrainingDataError(f"{path}: not a readable CSV ({error})") from error
+    table = _texts(path)
     absent = [name for name in [*names, LABEL] if name not in table.columns]
     if absent:
         raise TrainingDataError(f"{path}: no column {', '.join(absent)}")
@@ -127,6 +124,18 @@ def read_annotations(
             f"{_named(missing, names)}"
         )
     return labels.with_columns(pl.col(name).cast(known.schema[name]) for name in names)
+
+
+def annotation_columns(path: Path) -> list[str]:
+    """Return the columns of a CSV file of labels; raises `TrainingDataError` if it is unreadable."""
+    return _texts(path).columns
+
+
+def _texts(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_csv(path, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TrainingDataError(f"{path}: not a readable CSV ({error})") from error
 
 
 def _named(rows: pl.DataFrame, names: list[str]) -> str:

@@ -28,6 +28,8 @@ CLASSICAL: Mapping[str, Trainer] = {
     "boosting": train_boosting,
 }
 NETWORK = "network"
+#: Methods that weigh errors against the size of their weights.
+WITH_COST = ("logistic", "svm")
 
 
 def trainer_named(method: str) -> Trainer:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
+import shutil
 import tempfile
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from phenolake.errors import ConfigurationError, UnknownNameError
-from phenolake.modeling.card import model_card
+from phenolake.errors import ConfigurationError, RegistryUnavailableError, UnknownNameError
 from phenolake.modeling.champion import METRIC, Promotion, Standing, judge
 from phenolake.modeling.model_parts import Model
+from phenolake.modeling.patient_client import PatientClient, is_server
+from phenolake.modeling.run_files import MODEL_FOLDER, Findings, write_report
 from phenolake.modeling.scores import ClassificationScores
 from phenolake.modeling.splits import SplitSummary
 from phenolake.modeling.weights import save_model
 
 if TYPE_CHECKING:
-    import polars as pl
+    from phenolake.modeling.classical.cost_sweep import CostSweep
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"
-_MODEL_FOLDER = "model"
+#: Seconds before a server that does not answer is asked a second time.
+FIRST_PAUSE = 1.0
+_PARENT = "mlflow.parentRunId"
 _SQLITE = "sqlite:///"
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
 
@@ -69,10 +71,16 @@ class Tracker:
     artifact_root
         Folder or object store URI for files of new experiments. By default `artifacts` beside the
         SQLite file; a server decides for itself.
+    patience
+        Seconds to wait for a server that does not answer. After that the error names the folder
+        that keeps the model; `phenolake models register` records it later.
     """
 
     def __init__(
-        self, tracking_uri: str | None = None, artifact_root: str | Path | None = None
+        self,
+        tracking_uri: str | None = None,
+        artifact_root: str | Path | None = None,
+        patience: float = 600.0,
     ) -> None:
         if tracking_uri is None:
             from phenolake.settings import Settings
@@ -80,13 +88,14 @@ class Tracker:
             tracking_uri = Settings().mlflow_tracking_uri
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
+        self.patience = patience
 
     @cached_property
     def client(self) -> Any:
         """The MLflow client; made on first use, since the import takes seconds."""
         if self.tracking_uri.startswith(_SQLITE):
             Path(self.tracking_uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
-        return _quiet_client(self.tracking_uri)
+        return PatientClient(self.tracking_uri, self.patience, FIRST_PAUSE)
 
     def log_training(
         self,
@@ -99,7 +108,8 @@ class Tracker:
         params: Mapping[str, Any] | None = None,
         data_versions: Mapping[str, int] | None = None,
         tags: Mapping[str, str] | None = None,
-        tables: Mapping[str, pl.DataFrame] | None = None,
+        findings: Findings | None = None,
+        sweep: CostSweep | None = None,
     ) -> str:
         """Record one training with its files and return the run id.
 
@@ -113,38 +123,35 @@ class Tracker:
             Delta version read, by table.
         tags
             Further tags, such as `dagster_run_id`.
-        tables
-            Further findings by name, each a CSV file and a section of the model card.
+        findings
+            Further tables and pictures.
+        sweep
+            Costs that were tried; each becomes a run nested in this one.
         """
         versions = dict(data_versions or {})
-        run = self.client.create_run(self._experiment_id(experiment), run_name=run_name)
-        run_id = run.info.run_id
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                digest = save_model(model, Path(folder) / _MODEL_FOLDER)
-                card = model_card(
-                    run_name or experiment, model, scores, split, versions, digest, tables
+        title = run_name or experiment
+        with self._kept_if_unsent(title) as folder:
+            digest = save_model(model, folder / MODEL_FOLDER)
+            with self._run(experiment, run_name) as run_id:
+                write_report(
+                    folder, title, model, scores, split, versions, digest, findings or Findings()
                 )
-                (Path(folder) / _MODEL_FOLDER / "README.md").write_text(card)
-                _write_report(Path(folder), model, scores, tables or {})
-                self.client.log_artifacts(run_id, folder)
-            facts = {
-                "kind": model.kind,
-                "classes": ", ".join(model.classes),
-                "split_by": split.by,
-                "split_sha256": split.sha256,
-                "weights_sha256": digest,
-                **{f"data_version.{table}": str(version) for table, version in versions.items()},
-            }
-            self._log_numbers(run_id, model, scores)
-            cells = {f"cells.{part}": count for part, count in split.cells.items()}
-            settings = {**model.settings, "split_seed": split.seed, **cells, **(params or {})}
-            self._log_texts(run_id, _flat(settings), {**facts, **(tags or {})})
-        except BaseException:
-            self.client.set_terminated(run_id, "FAILED")
-            raise
-        self.client.set_terminated(run_id)
-        return str(run_id)
+                self.client.log_artifacts(run_id, str(folder))
+                self._log_numbers(run_id, model, scores)
+                facts = {
+                    "kind": model.kind,
+                    "classes": ", ".join(model.classes),
+                    "split_by": split.by,
+                    "split_sha256": split.sha256,
+                    "weights_sha256": digest,
+                    **{f"data_version.{table}": str(v) for table, v in versions.items()},
+                }
+                cells = {f"cells.{part}": count for part, count in split.cells.items()}
+                settings = {**model.settings, "split_seed": split.seed, **cells, **(params or {})}
+                self._log_texts(run_id, _flat(settings), {**facts, **(tags or {})})
+                if sweep is not None:
+                    self._log_sweep(experiment, run_id, sweep)
+        return run_id
 
     def log_folder(
         self,
@@ -165,8 +172,6 @@ class Tracker:
         """
         from mlflow.entities import Metric
 
-        run = self.client.create_run(self._experiment_id(experiment), run_name=run_name)
-        run_id = str(run.info.run_id)
         now = int(time.time() * 1000)
         points = [Metric(key, float(value), now, 0) for key, value in (metrics or {}).items()]
         for row in curves:
@@ -175,15 +180,11 @@ class Tracker:
                 for key, value in row.items()
                 if key != step_of
             ]
-        try:
+        with self._run(experiment, run_name) as run_id:
             for file in sorted(path for path in folder.iterdir() if path.is_file()):
-                self.client.log_artifact(run_id, str(file), _MODEL_FOLDER)
+                self.client.log_artifact(run_id, str(file), MODEL_FOLDER)
             self._log_metrics(run_id, points)
             self._log_texts(run_id, _flat(params or {}), tags or {})
-        except BaseException:
-            self.client.set_terminated(run_id, "FAILED")
-            raise
-        self.client.set_terminated(run_id)
         return run_id
 
     def set_champion(self, name: str, version: str) -> None:
@@ -199,7 +200,7 @@ class Tracker:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        source = f"{self.client.get_run(run_id).info.artifact_uri}/{_MODEL_FOLDER}"
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
         version = str(self.client.create_model_version(name, source, run_id).version)
         self.client.set_registered_model_alias(name, CANDIDATE, version)
         return RegisteredVersion(name, version, run_id)
@@ -270,7 +271,58 @@ class Tracker:
 
     def fetch(self, version: RegisteredVersion, folder: Path) -> Path:
         """Copy a version's files into a folder and return where they are."""
-        return Path(self.client.download_artifacts(version.run_id, _MODEL_FOLDER, str(folder)))
+        return Path(self.client.download_artifacts(version.run_id, MODEL_FOLDER, str(folder)))
+
+    @contextmanager
+    def _run(
+        self, experiment: str, name: str | None, tags: Mapping[str, str] | None = None
+    ) -> Iterator[str]:
+        """Open a run and yield its id; it ends as FAILED if its contents can't be recorded."""
+        run = self.client.create_run(
+            self._experiment_id(experiment), run_name=name, tags=dict(tags or {})
+        )
+        run_id = str(run.info.run_id)
+        try:
+            yield run_id
+        except RegistryUnavailableError:
+            raise  # it would not hear of the failure either
+        except BaseException:
+            self.client.set_terminated(run_id, "FAILED")
+            raise
+        self.client.set_terminated(run_id)
+
+    @contextmanager
+    def _kept_if_unsent(self, title: str) -> Iterator[Path]:
+        """Yield a folder for files to send; it stays only if the server does not take them."""
+        parent = None
+        if is_server(self.tracking_uri):
+            from phenolake.settings import Settings
+
+            parent = Settings().home_path / "unsent"
+            parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{quote(title, safe='')}-", dir=parent))
+        try:
+            yield folder
+        except RegistryUnavailableError as error:
+            raise RegistryUnavailableError(
+                error.uri, error.patience, error.reason, folder / MODEL_FOLDER
+            ) from error
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _log_sweep(self, experiment: str, parent: str, sweep: CostSweep) -> None:
+        """Record each cost that was tried as a run nested in that of the model."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        for row in sweep.table.iter_rows(named=True):
+            cost = row.pop("cost")
+            with self._run(experiment, f"cost {cost:g}", {_PARENT: parent}) as run_id:
+                scores = [Metric(f"cross_validated_{key}", v, now, 0) for key, v in row.items()]
+                self._log_metrics(run_id, scores)
+                self._log_texts(run_id, {"cost": cost}, {"chosen": str(cost == sweep.best)})
 
     def _experiment_id(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -335,23 +387,6 @@ class Tracker:
         )
 
 
-def _write_report(
-    folder: Path, model: Model, scores: ClassificationScores, tables: Mapping[str, pl.DataFrame]
-) -> None:
-    from phenolake.pictures.calibration import calibration_curve
-    from phenolake.pictures.curves import confusion_matrix, training_curves
-
-    (folder / "confusion_matrix.png").write_bytes(
-        confusion_matrix(scores.confusion, scores.classes)
-    )
-    (folder / "calibration.png").write_bytes(calibration_curve(scores.calibration))
-    for name, table in {"per_class": scores.per_class, **tables}.items():
-        table.write_csv(folder / f"{name}.csv")
-    history = getattr(model, "history", [])
-    if history:
-        (folder / "training_curves.png").write_bytes(training_curves(history))
-
-
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in settings.items():
@@ -361,21 +396,3 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             else {f"{prefix}{key}": value}
         )
     return flat
-
-
-def _quiet_client(tracking_uri: str) -> Any:
-    """Start MLflow without telemetry, migration logs or the warnings of its dependencies."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        client.search_experiments(
-            max_results=1
-        )  # opens and migrates the store while warnings are off
-    return client

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from phenolake.errors import TrainingDataError
 from phenolake.identity import WELL
 from phenolake.modeling.champion import Promotion
+from phenolake.modeling.classical.cost_sweep import CostSweep, sweep_costs
 from phenolake.modeling.crop_features import measure_crops
 from phenolake.modeling.folded import train_with_folds
 from phenolake.modeling.labels import VALIDATION, encode_labels
 from phenolake.modeling.measured_crops import MeasuredCrops
-from phenolake.modeling.methods import NETWORK, trainer_named
+from phenolake.modeling.methods import NETWORK, WITH_COST, trainer_named
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.prediction import evaluate
+from phenolake.modeling.run_files import Findings
 from phenolake.modeling.scores import ClassificationScores, classification_scores
 from phenolake.modeling.splits import (
     CELL,
@@ -37,7 +40,8 @@ class TrainingResult:
     """A trained model, its split, its validation scores and, if registered, its version.
 
     `validation`: row numbers of the cells the scores are of; `probabilities`: (cell, class) of
-    these. `tables`: further findings, such as how well left-out classes were found.
+    these. `tables`: further findings, such as how well left-out classes were found. `sweep`: the
+    costs that were tried, if any.
     """
 
     model: Model
@@ -47,6 +51,7 @@ class TrainingResult:
     validation: np.ndarray
     probabilities: np.ndarray
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    sweep: CostSweep | None = None
     registered: RegisteredVersion | None = None
     promotion: Promotion | None = None
 
@@ -60,6 +65,7 @@ def train(
     fractions: Mapping[str, float] | None = None,
     method: str | None = None,
     folds: int | None = None,
+    costs: Sequence[float] = (),
     seed: int = 0,
     name: str | None = None,
     tracker: Tracker | None = None,
@@ -89,6 +95,9 @@ def train(
         Hold out every group once, in so many folds. Scores are of all cells then; the model learns
         from all cells, is calibrated, and knows how unlike the known classes a cell must be to be
         called unknown. Without, `fractions` of the groups are held out and never learned from.
+    costs
+        Costs of `svm` or `logistic` to try by cross-validation within the training cells; the best
+        one trains the model, see `sweep_costs`. Each is a nested run in MLflow.
     name
         Registered model. If given, the run is recorded, registered as candidate, and promoted to
         champion if it beats the present one.
@@ -100,10 +109,15 @@ def train(
     Raises
     ------
     TrainingDataError
-        If the data can't train a model.
+        If the data can't train a model, or costs are given for a method or for folds that have none
+        to choose.
     UnknownNameError
         If there is no such method.
     """
+    if costs and (method not in WITH_COST or folds is not None):
+        raise TrainingDataError(
+            f"costs are tried for {' and '.join(WITH_COST)}, with one held-out part and no folds"
+        )
     encoded = encode_labels(labels)
     names = [encoded.classes[code] for code in encoded.codes]
     if keys is None:
@@ -118,9 +132,13 @@ def train(
         crops = as_crops(crops)
         learned = measure_crops(crops)
     tables: dict[str, pl.DataFrame] = {}
+    sweep = None
     model: Model
     if folds is None:
         split = split_by(keys, by, fractions, seed, names)
+        if costs:
+            sweep = sweep_costs(trainer, learned, names, split, keys, by, costs, seed)
+            trainer, tables["costs"] = partial(trainer, cost=sweep.best), sweep.table
         model = trainer(learned, names, split)
         validation = np.flatnonzero(split == VALIDATION)
         probabilities = evaluate(model, learned[validation])[0]
@@ -145,6 +163,7 @@ def train(
         validation,
         probabilities,
         tables,
+        sweep,
     )
     if name is None:
         return result
@@ -158,7 +177,8 @@ def train(
         params={"method": method, **cost},
         data_versions=data_versions,
         tags=tags,
-        tables=tables,
+        findings=Findings(tables),
+        sweep=sweep,
     )
     version = tracker.register(name, run_id)
     return replace(result, registered=version, promotion=tracker.promote(name, version.version))

@@ -176,6 +176,11 @@ class ScreenConfig(_Section):
     labels: Literal["moa", "perturbation"] = Field(
         "moa", description="what the models learn to tell apart, from the plate map"
     )
+    annotations: str | None = Field(
+        None,
+        description="CSV file of labels for cells or wells, relative to the screen; models learn from it "
+        "in place of the plate map",
+    )
 
     @model_validator(mode="after")
     def _names_are_known(self) -> ScreenConfig:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import polars as pl
 
+from phenolake.errors import TrainingDataError
 from phenolake.features.naming import is_position
+from phenolake.identity import OBJECT, SCREEN
+from phenolake.modeling.active_learning import annotation_columns, read_annotations
 
 NEGATIVE_CONTROL = "negative control"
 
@@ -39,17 +45,70 @@ def label_wells(plate_map: pl.DataFrame, labels: str) -> pl.DataFrame:
     )
 
 
-def draw_cells(cells: pl.LazyFrame, wells: pl.DataFrame, per_class: int, seed: int) -> pl.DataFrame:
-    """Keys and `label` of up to `per_class` cells of each class, the same for the same seed.
+@dataclass(frozen=True, eq=False)
+class AnnotatedCells:
+    """Keys and `label` of the cells that a file labels; `missing`: what it names and is not there."""
 
-    Only key columns are read. Classes with fewer than two wells are left out: none could be held
-    out to judge the model.
+    cells: pl.DataFrame
+    missing: pl.DataFrame
+
+    @property
+    def note(self) -> str:
+        """How many labels were found and which were not, as a sentence."""
+        found = f"{self.cells.height} cells have a label from the annotations"
+        if self.missing.is_empty():
+            return found
+        first = " ".join(str(value) for value in self.missing.drop("label").row(0))
+        return f"{found}; {self.missing.height} label(s) are of what is not there, such as {first}"
+
+
+def annotated_cells(path: Path, cells: pl.LazyFrame) -> AnnotatedCells:
+    """The cells that a CSV file labels: one by one, or all cells of the wells it names.
+
+    Parameters
+    ----------
+    path
+        Columns `label`, Metadata_Plate and Metadata_Well; with Metadata_Site and
+        Metadata_ObjectNumber a row is one cell. With Metadata_Screen, rows of other screens count
+        as missing.
+
+    Raises
+    ------
+    TrainingDataError
+        If the file can't be read or contradicts itself, or no label is of a cell that is there.
     """
-    wells = wells.filter(pl.len().over("label") >= 2)
+    columns = annotation_columns(path)
+    place = CELL_KEYS[2:] if OBJECT in columns else WELL_KEYS
+    place = [SCREEN, *place] if SCREEN in columns else place
+    keys = cells.select(CELL_KEYS).collect()
+    labels = read_annotations(path, place).with_columns(
+        pl.col(name).cast(keys.schema[name], strict=False) for name in place
+    )
+    found = keys.join(labels, on=place, how="inner")
+    if found.is_empty():
+        raise TrainingDataError(f"{path}: none of its {labels.height} labels is of a cell there is")
+    return AnnotatedCells(found, labels.join(keys, on=place, how="anti"))
+
+
+def draw_cells(cells: pl.LazyFrame, wells: pl.DataFrame, per_class: int, seed: int) -> pl.DataFrame:
+    """Keys and `label` of up to `per_class` cells of each labelled class of wells.
+
+    Only key columns are read; see `draw_labelled`.
+    """
     keys = cells.select(CELL_KEYS).collect().join(wells, on=WELL_KEYS, how="inner")
+    return draw_labelled(keys, per_class, seed)
+
+
+def draw_labelled(labelled: pl.DataFrame, per_class: int, seed: int) -> pl.DataFrame:
+    """Up to `per_class` rows of each `label`, the same for the same seed.
+
+    Classes with fewer than two wells are left out: none could be held out to judge the model.
+    """
+    well = pl.struct(WELL_KEYS)
     ticket = pl.concat_str([pl.lit(str(seed)), *CELL_KEYS], ignore_nulls=True).hash()
     return (
-        keys.with_columns(ticket=ticket)
+        labelled.filter(well.n_unique().over("label") >= 2)
+        .with_columns(ticket=ticket)
         .sort("ticket")
         .group_by("label", maintain_order=True)
         .head(per_class)
