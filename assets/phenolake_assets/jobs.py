@@ -11,6 +11,7 @@ from phenolake_assets.field_features import field_features
 from phenolake_assets.fitted_recipes import fitted_recipes
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
+from phenolake_assets.labelling_queue import labelling_queue
 from phenolake_assets.model_predictions import model_predictions, well_predictions
 from phenolake_assets.model_scores import model_scores
 from phenolake_assets.models import phenotype_forest, phenotype_network
@@ -59,6 +60,7 @@ SCREEN_ASSETS = [
     phenotype_network,
     model_predictions,
     well_predictions,
+    labelling_queue,
     cell_embeddings,
     embedding_profiles,
     model_scores,
@@ -77,6 +79,14 @@ screen_job = dg.define_asset_job(
     partitions_def=screens,
     description="Correction, consensus, models and predictions over all plates of a screen.",
 )
+retrain_job = dg.define_asset_job(
+    "retrain_job",
+    selection=dg.AssetSelection.assets(
+        phenotype_forest, phenotype_network, model_predictions, well_predictions, labelling_queue
+    ),
+    partitions_def=screens,
+    description="Models from the newest labels, what they say of every cell, what to label next.",
+)
 marts_job = dg.define_asset_job(
     "marts_job",
     selection=dg.AssetSelection.groups("marts"),
@@ -87,4 +97,4 @@ maintenance_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(table_maintenance),
     description="Small files joined, logs checkpointed, files of old versions deleted.",
 )
-JOBS = [plate_job, screen_job, marts_job, maintenance_job]
+JOBS = [plate_job, screen_job, retrain_job, marts_job, maintenance_job]

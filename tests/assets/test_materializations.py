@@ -29,6 +29,7 @@ OF_SCREENS = [
     "batch_corrected_profiles",
     "consensus_profiles",
     "model_predictions",
+    "labelling_queue",
     "well_predictions",
     "cell_embeddings",
     "embedding_profiles",
@@ -38,6 +39,7 @@ MODELS = ["phenotype_forest", "phenotype_network"]
 PLAIN = {
     *("plate_map", "objects", "single_cell_crops", "consensus_profiles", "model_predictions"),
     *("cell_embeddings", "embedding_profiles", "model_scores", "well_predictions"),
+    "labelling_queue",
 }
 
 #: Rows of the two screens: plates, wells, sites, cells and channels are those of `plates.py`.

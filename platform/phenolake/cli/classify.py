@@ -1,4 +1,4 @@
-"""`phenolake models classify`, `predict`, `list`, `promote` and `fetch`: classifiers of cells."""
+"""`phenolake models classify`, `predict`, `queue`, `list` and others: classifiers of cells."""
 
 from __future__ import annotations
 
@@ -136,6 +136,24 @@ def register_model(folder: Path, name: str) -> int:
     tracker = Tracker()
     version = tracker.register(name, tracker.log_folder(name, folder, run_name=name))
     typer.echo(f"registered: {version.uri} as candidate")
+    return 0
+
+
+def write_queue(screen: str, out: Path, strategy: str, model: str | None, count: int) -> int:
+    """Write the cells of a screen to label next as a CSV file; return 0."""
+    from phenolake.lake import Lake
+    from phenolake.settings import Settings
+    from phenolake.stages.labelling_queues import queue_to_label
+
+    lake = Lake(Settings().tables_uri)
+    queue = lake.read("labelling_queue", {"Metadata_Screen": screen})
+    sheet = queue_to_label(queue, strategy, model, count)
+    sheet.write_csv(out)
+    typer.echo(f"{sheet.height} cells of {sheet['model'][0]} by {strategy}: {out}")
+    typer.echo(
+        "fill in `label`, put the file into the screen's folder, name it as `annotations` in "
+        "screen.yaml and run retrain_job"
+    )
     return 0
 
 

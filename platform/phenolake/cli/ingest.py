@@ -21,6 +21,7 @@ MODELS = (
     "phenotype_forest",
     "phenotype_network",
     "model_predictions",
+    "labelling_queue",
     "well_predictions",
     "cell_embeddings",
     "embedding_profiles",

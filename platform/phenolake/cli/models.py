@@ -171,3 +171,21 @@ def register(
     from phenolake.cli.classify import register_model
 
     raise typer.Exit(register_model(folder, name))
+
+
+@models_app.command()
+def queue(
+    screen: Annotated[str, typer.Argument(help="Name of the screen.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="CSV file to write.")] = Path("labels.csv"),
+    strategy: Annotated[
+        str, typer.Option(help="least_confident, margin or vote_entropy.")
+    ] = "margin",
+    model: Annotated[
+        str | None, typer.Option(help="Registered name; default: the first of the screen's.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Cells to label.")] = 100,
+) -> None:
+    """Write the cells to label next as a CSV file with an empty column `label`."""
+    from phenolake.cli.classify import write_queue
+
+    raise typer.Exit(write_queue(screen, out, strategy, model, count))

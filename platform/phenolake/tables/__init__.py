@@ -17,7 +17,12 @@ from phenolake.tables.gold import (
 )
 from phenolake.tables.gold_curves import DOSE_RESPONSES
 from phenolake.tables.gold_fits import FITTED_RECIPES, WELL_HETEROGENEITY
-from phenolake.tables.gold_models import EMBEDDING_PROFILES, MODEL_SCORES, WELL_PREDICTIONS
+from phenolake.tables.gold_models import (
+    EMBEDDING_PROFILES,
+    LABELLING_QUEUE,
+    MODEL_SCORES,
+    WELL_PREDICTIONS,
+)
 from phenolake.tables.gold_scores import (
     BATCH_SCORES,
     FEATURE_SELECTION,
@@ -66,6 +71,7 @@ TABLES: dict[str, Table] = {
         WELL_PREDICTIONS,
         EMBEDDING_PROFILES,
         MODEL_SCORES,
+        LABELLING_QUEUE,
         DOSE_RESPONSES,
     )
 }
@@ -90,6 +96,7 @@ __all__ = [
     "FITTED_RECIPES",
     "ILLUMINATION_FUNCTIONS",
     "IMAGE_QUALITY",
+    "LABELLING_QUEUE",
     "MODEL_PREDICTIONS",
     "MODEL_SCORES",
     "NORMALIZED_PROFILES",

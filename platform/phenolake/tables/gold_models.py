@@ -124,3 +124,38 @@ WELL_PREDICTIONS = Table(
         ),
     ),
 )
+
+LABELLING_QUEUE = Table(
+    "labelling_queue",
+    Layer.GOLD,
+    grain="one row per cell that is worth a label, by model and strategy",
+    key=(
+        *PER_PLATE,
+        "Metadata_Well",
+        "Metadata_Site",
+        "Metadata_ObjectNumber",
+        "model",
+        "strategy",
+    ),
+    partition_by=PER_SCREEN,
+    columns=(
+        keys.SCREEN,
+        keys.PLATE,
+        keys.WELL,
+        keys.SITE,
+        keys.OBJECT,
+        Column(
+            "model", pa.string(), "name/version of the model; several joined by +", nullable=False
+        ),
+        Column("strategy", pa.string(), "least_confident, margin or vote_entropy", nullable=False),
+        Column("rank", pa.int32(), "place in the queue, from 1", nullable=False),
+        Column(
+            "priority",
+            pa.float32(),
+            "1 - largest probability, 1 - lead of the first class, or entropy of votes in nats",
+            nullable=False,
+        ),
+        Column("guess", pa.string(), "class the model holds most likely", nullable=False),
+        Column("current_label", pa.string(), "class from the plate map, where there is one"),
+    ),
+)
