@@ -118,7 +118,7 @@ def phenotype_forest(
         run = ScreenRun.start(context, lake, screens)
         try:
             cells = run.lake.scan("single_cell_features", run.where)
-            drawn = _drawn(run, cells, config)
+            drawn, labels = _drawn(run, cells, config)
             training = features_of(cells, drawn)
             tracker = mlflow.open()
             result = train(
@@ -136,7 +136,7 @@ def phenotype_forest(
             )
         except (TrainingDataError, TableMissingError) as error:
             return _untrained(run, error)
-        return _trained(run, result, tracker, training)
+        return _trained(run, result, tracker, training, labels)
 
 
 @dg.asset(
@@ -160,7 +160,7 @@ def phenotype_network(
         run = ScreenRun.start(context, lake, screens)
         try:
             cells = run.lake.scan("single_cell_crops", run.where)
-            drawn = _drawn(run, cells, config)
+            drawn, labels = _drawn(run, cells, config)
             training, crops = drawn_crops(run.lake, run.where, drawn)
             checkpoint = work_folder(run.lake) / "phenotype_network" / run.name
             tracker = mlflow.open()
@@ -183,21 +183,22 @@ def phenotype_network(
         except (TrainingDataError, TableMissingError) as error:
             return _untrained(run, error)
         shutil.rmtree(checkpoint, ignore_errors=True)
-        return _trained(run, result, tracker, training)
+        return _trained(run, result, tracker, training, labels)
 
 
 def _drawn(
     run: ScreenRun, cells: pl.LazyFrame, config: ForestConfig | NetworkConfig
-) -> pl.DataFrame:
-    """The cells to learn from, with the label that the annotations or the plate map gives them."""
+) -> tuple[pl.DataFrame, str]:
+    """The cells to learn from, labelled by annotations or the plate map; and where labels are from."""
     file = config.annotations or run.screen.config.annotations
     if file is None:
         wells = label_wells(run.lake.read("plate_map", run.where), run.screen.config.labels)
-        return draw_cells(cells, wells, config.cells_per_class, config.seed)
+        return draw_cells(cells, wells, config.cells_per_class, config.seed), "plate map"
     annotated = annotated_cells(inside(run.screen.folder, file), cells)
-    log = run.context.log
-    (log.info if annotated.missing.is_empty() else log.warning)(annotated.note)
-    return draw_labelled(annotated.cells, config.cells_per_class, config.seed)
+    if annotated.missing.height:
+        run.context.log.warning(f"{file}: {annotated.note}")
+    drawn = draw_labelled(annotated.cells, config.cells_per_class, config.seed)
+    return drawn, f"{file}: {annotated.note}"
 
 
 def _versions(run: ScreenRun, *tables: str) -> dict[str, int]:
@@ -211,7 +212,7 @@ def _untrained(run: ScreenRun, error: Exception) -> dg.MaterializeResult:
 
 
 def _trained(
-    run: ScreenRun, result: TrainingResult, tracker: Tracker, training: pl.DataFrame
+    run: ScreenRun, result: TrainingResult, tracker: Tracker, training: pl.DataFrame, labels: str
 ) -> dg.MaterializeResult:
     assert result.registered is not None
     assert result.promotion is not None
@@ -232,6 +233,7 @@ def _trained(
             "mlflow run": result.registered.run_id,
             "champion": f"{result.promotion.promoted} ({result.promotion.reason})",
             "split": f"by {result.summary.by}, sha256 {result.summary.sha256[:12]}",
+            "labels": labels,
             "cells": training.height,
             "classes": len(result.scores.classes),
             **{

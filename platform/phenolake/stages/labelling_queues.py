@@ -108,7 +108,7 @@ def queue_to_label(
             f"no queue by {strategy}{f' of {model}' if model else ''}; "
             f"there are: {', '.join(there.sort()) or 'none, materialize labelling_queue'}"
         )
-    one = chosen.filter(pl.col("model") == chosen["model"].min()).sort("rank").head(count)
+    one = chosen.filter(pl.col("model") == chosen["model"].min()).sort("rank")[:count]
     return one.select(
         *_CELL, pl.lit(None, pl.String).alias("label"), "rank", "guess", "current_label", "model"
     )
