@@ -10,8 +10,8 @@ import numpy as np
 
 from phenolake.modeling.calibration import cross_fitted
 from phenolake.modeling.labels import BOTH, TRAIN, VALIDATION, EncodedLabels
-from phenolake.modeling.learned_novelty import SIGNS, overall_spread, read_signs
 from phenolake.modeling.model_parts import Model
+from phenolake.modeling.neighbour_novelty import SIGNS, read_signs, training_directions
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.prediction import evaluate
 
@@ -79,5 +79,5 @@ def judge_fold(
     trained = evaluate(model, data[usable[split != VALIDATION]])[1]
     rows = np.flatnonzero(held)
     probabilities, embedding = evaluate(model, data[rows])
-    signs = read_signs(reference, *overall_spread(reference, trained), embedding)
+    signs = read_signs(reference, *training_directions(reference, trained), embedding)
     return rows, Judged(model.classes, probabilities, signs)

@@ -9,7 +9,7 @@ import numpy as np
 
 from phenolake.errors import TrainingDataError
 from phenolake.modeling.calibration import tempered
-from phenolake.modeling.learned_novelty import LearnedNovelty
+from phenolake.modeling.neighbour_novelty import NeighbourNovelty
 from phenolake.modeling.novelty import NoveltyReference
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Ensemble:
 
     kind: ClassVar[str] = "ensemble"
     members: tuple[Model, ...]
-    novelty: NoveltyReference | LearnedNovelty
+    novelty: NoveltyReference | NeighbourNovelty
     temperature: float = 1.0
     unknown_above: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)

@@ -12,9 +12,10 @@ from phenolake.modeling.calibration import fit_temperature
 from phenolake.modeling.cross_validation import Train, out_of_fold
 from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.labels import BOTH, EncodedLabels
+from phenolake.modeling.neighbour_novelty import NeighbourNovelty
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.prediction import evaluate
-from phenolake.modeling.rehearsal import learn_signs, learned_novelty, rehearse
+from phenolake.modeling.rehearsal import judge_rehearsals, rehearse
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,20 +52,20 @@ def train_with_folds(
     model = train(data, names, np.full(len(names), BOTH))
     reference = model.novelty
     assert isinstance(reference, NoveltyReference)
-    rehearsals = rehearse(train, data, labels, folds, seed)
-    learned = learn_signs(rehearsals) if len(rehearsals) > 1 else None
+    rehearsals = rehearse(train, data, labels, folds)
+    found = judge_rehearsals(rehearsals) if rehearsals else None
     novelty = (
-        learned_novelty(reference, evaluate(model, data)[1], judged, learned.slopes)
-        if learned
+        NeighbourNovelty.fit(reference, evaluate(model, data)[1], judged.signs, seed)
+        if found
         else reference
     )
     calibrated = Ensemble(
         model.members if isinstance(model, Ensemble) else (model,),
         novelty,
         fit_temperature(judged.probabilities, labels.codes),
-        learned.unknown_above if learned else None,
+        found.unknown_above if found else None,
         {**model.settings, "folds": int(folds.max()) + 1},
     )
     return FoldedTraining(
-        calibrated, judged.calibrated(labels.codes), learned.found if learned else None
+        calibrated, judged.calibrated(labels.codes), found.classes if found else None
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from phenolake.errors import TrainingDataError
 from phenolake.modeling.crop_features import measure_crops
-from phenolake.modeling.learned_novelty import LearnedNovelty
+from phenolake.modeling.neighbour_novelty import NeighbourNovelty
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.trained_network import as_crops
 
@@ -39,7 +39,7 @@ class MeasuredCrops:
         return self.model.classes
 
     @property
-    def novelty(self) -> NoveltyReference | LearnedNovelty:
+    def novelty(self) -> NoveltyReference | NeighbourNovelty:
         """The reference of the model on features."""
         return self.model.novelty
 

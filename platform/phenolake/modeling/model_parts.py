@@ -14,8 +14,8 @@ from phenolake.modeling.classical.tree_arrays import NODE_ARRAYS
 from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.forest import Forest
-from phenolake.modeling.learned_novelty import LearnedNovelty
 from phenolake.modeling.measured_crops import MeasuredCrops
+from phenolake.modeling.neighbour_novelty import NeighbourNovelty
 from phenolake.modeling.networks import layout_from_dict
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.trained_network import TrainedNetwork
@@ -233,7 +233,7 @@ def _ensemble(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) 
     ]
     settings = ("temperature", "unknown_above", "settings")
     parts = _inner("novelty.", arrays)
-    novelty = LearnedNovelty(**parts) if "slopes" in parts else NoveltyReference(**parts)
+    novelty = NeighbourNovelty(**parts) if "directions" in parts else NoveltyReference(**parts)
     return Ensemble(tuple(members), novelty, **{name: description[name] for name in settings})
 
 

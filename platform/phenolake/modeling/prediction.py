@@ -103,7 +103,7 @@ def predict(
     equal. Models with several votes, members or dropout passes, also tell `expected_entropy` and
     `mutual_information`; see `ensemble_uncertainty`. `novelty` is the share of known, held-out cells
     that are less novel: near 1 means unlike anything known. See `NoveltyReference` and, for models
-    trained with folds, `LearnedNovelty`.
+    trained with folds, `NeighbourNovelty`.
 
     Raises
     ------
