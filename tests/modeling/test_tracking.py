@@ -36,6 +36,8 @@ def test_a_registered_network_says_what_the_trained_one_said(tracker, disks, tin
     assert run.data.tags["split_sha256"] == result.summary.sha256
     assert run.data.params["architecture.widths"] == "(4, 8)"
     assert run.data.metrics["validation_accuracy"] == result.scores.metrics["accuracy"]
+    files = {entry.path for entry in tracker.client.list_artifacts(run.info.run_id)}
+    assert files >= {"examples.png", "grad_cam.png", "training_curves.png", "calibration.png"}
     steps = tracker.client.get_metric_history(run.info.run_id, "epoch_validation_loss")
     assert [metric.step for metric in steps] == [1, 2, 3]
 

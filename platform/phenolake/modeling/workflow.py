@@ -16,6 +16,7 @@ from phenolake.identity import WELL
 from phenolake.modeling.champion import Promotion
 from phenolake.modeling.classical.cost_sweep import CostSweep, sweep_costs
 from phenolake.modeling.crop_features import measure_crops
+from phenolake.modeling.example_cells import example_pictures
 from phenolake.modeling.folded import train_with_folds
 from phenolake.modeling.labels import VALIDATION, encode_labels
 from phenolake.modeling.measured_crops import MeasuredCrops
@@ -167,6 +168,11 @@ def train(
     )
     if name is None:
         return result
+    pictures: dict[str, bytes] = {}
+    if isinstance(data, np.ndarray):
+        pictures = example_pictures(
+            model, as_crops(data[validation]), encoded.codes[validation], probabilities
+        )
     tracker = tracker or Tracker()
     run_id = tracker.log_training(
         experiment or name,
@@ -177,7 +183,7 @@ def train(
         params={"method": method, **cost},
         data_versions=data_versions,
         tags=tags,
-        findings=Findings(tables),
+        findings=Findings(tables, pictures),
         sweep=sweep,
     )
     version = tracker.register(name, run_id)
