@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from typer.main import get_command
 
 from phenolake.cli import app
 from phenolake.tables.reference_page import reference_page
@@ -45,3 +46,11 @@ def test_commands_on_a_page_exist(repository, name):
     text = (repository / "docs" / f"{name}.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`?phenolake ([a-z][a-z-]+)", text))
     assert named <= known
+
+
+def test_commands_for_models_exist_with_their_options(repository):
+    group = get_command(app).commands["models"]
+    text = (repository / "docs" / "classifiers.md").read_text(encoding="utf-8")
+    for name, rest in re.findall(r"^    phenolake models ([a-z]+)(.*)$", text, flags=re.MULTILINE):
+        known = {option for parameter in group.commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
