@@ -30,12 +30,12 @@ def labelling_queue(
 ) -> dg.MaterializeResult:
     """Cells to label next, by least confidence, margin and disagreement of the screen's models."""
     run = ScreenRun.start(context, lake, screens)
+    said = run.lake.read("model_predictions", run.where, columns=["Metadata_Plate"])
     file = run.screen.config.annotations
     labelled = None
-    if file is not None:
+    if file is not None and said.height:
         cells = run.lake.scan("model_predictions", run.where)
         labelled = annotated_cells(inside(run.screen.folder, file), cells).cells
-    said = run.lake.read("model_predictions", run.where, columns=["Metadata_Plate"])
     plates = (
         run.lake.read(
             "model_predictions", PlateKey(run.name, plate).where, columns=PREDICTION_COLUMNS

@@ -1,6 +1,7 @@
 """Models of a screen, trained in Dagster and kept in MLflow: on features, and a CNN on crops."""
 
 import shutil
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -67,7 +68,7 @@ class ForestConfig(dg.Config):
     trees: int = Field(200, gt=0, description="trees of the forest")
     seed: int = Field(0, description="seed of the draw, the split and the training")
 
-    def options(self, workers: int) -> dict[str, object]:
+    def options(self, workers: int) -> dict[str, Any]:
         """What `train` needs to know besides the method."""
         if self.method == "forest":
             return {"trees": self.trees, "workers": workers}

@@ -17,6 +17,7 @@ _CELL = [
     "Metadata_Site",
     "Metadata_ObjectNumber",
 ]
+_OF_ONE_MODEL: tuple[Strategy, ...] = ("least_confident", "margin")
 _ORDER = ["model", "strategy"]
 PREDICTION_COLUMNS = [*_CELL, "model_name", "model_version", "true_label", "probabilities"]
 
@@ -67,7 +68,7 @@ def plate_queue(predictions: pl.DataFrame, count: int) -> pl.DataFrame:
     queues = [
         _queue(cells[model], votes[model], classes[model], strategy, model, count)
         for model in cells
-        for strategy in ("least_confident", "margin")
+        for strategy in _OF_ONE_MODEL
     ]
     for together in set(classes.values()):
         members = sorted(model for model, own in classes.items() if own == together)

@@ -84,7 +84,7 @@ def annotated_cells(path: Path, cells: pl.LazyFrame) -> AnnotatedCells:
     labels = read_annotations(path, place).with_columns(
         pl.col(name).cast(keys.schema[name], strict=False) for name in place
     )
-    found = keys.join(labels, on=place, how="inner")
+    found = keys.unique(maintain_order=True).join(labels, on=place, how="inner")
     if found.is_empty():
         raise TrainingDataError(f"{path}: none of its {labels.height} labels is of a cell there is")
     return AnnotatedCells(found, labels.join(keys, on=place, how="anti"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from phenolake.modeling.cross_validation import Train, out_of_fold
+from phenolake.modeling.cross_validation import out_of_fold
 from phenolake.modeling.labels import TRAIN, encode_labels
+from phenolake.modeling.model_parts import Model
 from phenolake.modeling.scores import classification_scores
 from phenolake.modeling.splits import fold_numbers, group_columns
 
@@ -30,7 +31,7 @@ class CostSweep:
 
 
 def sweep_costs(
-    train: Train,
+    train: Callable[..., Model],
     data: Any,
     labels: Sequence[str],
     split: np.ndarray,
@@ -60,14 +61,15 @@ def sweep_costs(
         If the training part can't be divided into folds that train a model.
     """
     rows = np.flatnonzero(split == TRAIN)
-    own, known = keys[rows], encode_labels([labels[row] for row in rows])
+    names = np.asarray(labels)[rows].tolist()
+    own, known = keys[rows], encode_labels(names)
     columns = group_columns(own, by)
     groups = own.select(columns).n_unique() if columns else len(rows)
-    folds = fold_numbers(own, by, min(FOLDS, groups), seed, [labels[row] for row in rows])
+    folds = fold_numbers(own, by, min(FOLDS, groups), seed, names)
     tried = []
     for cost in sorted(costs):
         judged = out_of_fold(partial(train, cost=cost), data[rows], known, folds)
         scores = classification_scores(known.codes, judged.probabilities, known.classes)
         tried.append({"cost": cost, **scores.metrics})
     table = pl.DataFrame(tried)
-    return CostSweep(table, float(table["cost"][int(table[_CHOSEN_BY].arg_max() or 0)]))
+    return CostSweep(table, float(table["cost"][table[_CHOSEN_BY].arg_max() or 0]))
