@@ -2,10 +2,12 @@
 
 import io
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import pyarrow as pa
 from pydantic import Field
 
 from phenolake.errors import UnknownNameError
@@ -79,24 +81,15 @@ def model_predictions(
     tracker = mlflow.open()
     models = _models(run.name, config.models, tracker)
     uris = [f"models:/{model.name}/{model.version}" for model in models]
-    treatments = run.lake.read("plate_map", run.where)
-    wells = label_wells(treatments, run.screen.config.labels)
-    plates = treatments["Metadata_Plate"].unique().sort()
     applied = [
         AppliedModel(
             model, _parts(run.name, tracker, model), config.dropout_passes, config.unknown_above
         )
         for model in models
     ]
-    rows = (
-        table
-        for model in applied
-        for plate in plates
-        for table in plate_predictions(run.lake, PlateKey(run.name, plate), model, wells)
-    )
     commit = run.land(
         MODEL_PREDICTIONS,
-        rows,
+        _rows(run, applied),
         parameters={
             "models": uris,
             # A screen of imported profiles has neither.
@@ -112,6 +105,17 @@ def model_predictions(
         {"models": uris, "agreement with the plate map": dg.MetadataValue.md(_agreement(run))},
         [run.unique_keys(MODEL_PREDICTIONS, run.where), _drift_check(run, models, tracker)],
     )
+
+
+def _rows(run: ScreenRun, models: Sequence[AppliedModel]) -> Iterator[pa.Table]:
+    """Predictions of each model, plate by plate; a screen of imported profiles has neither."""
+    if not models:
+        return
+    treatments = run.lake.read("plate_map", run.where)
+    wells = label_wells(treatments, run.screen.config.labels)
+    for model in models:
+        for plate in treatments["Metadata_Plate"].unique().sort():
+            yield from plate_predictions(run.lake, PlateKey(run.name, plate), model, wells)
 
 
 @table_asset(WELL_PREDICTIONS, screen_partitions, deps=[model_predictions])
