@@ -12,13 +12,14 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from take_pictures import browser, shoot
 
-READOUT = "Cells_Translocation_NucleiCytoplasmRatio_GFP"
+READOUT = "Cells_Translocation_CoreRingRatio_GFP"
+RATIO = "Cells_Translocation_NucleiCytoplasmRatio_GFP"
 PLATE = "/screens/sbs_fkhr/plates/sbs_fkhr"
 VIEWS = {
     "explorer_plate": (f"{PLATE}?column={READOUT}", "Plate sbs_fkhr"),
     "explorer_well": (f"{PLATE}/wells/A07?outlines=Nuclei&outlines=Cells", "well A07"),
     "explorer_curve": (
-        f"/screens/sbs_fkhr/curve?perturbation=wortmannin&response={READOUT}",
+        f"/screens/sbs_fkhr/curve?perturbation=wortmannin&response={RATIO}",
         "A well of each dose",
     ),
 }
