@@ -46,3 +46,16 @@ def test_a_queue_that_is_not_there_is_one_sentence(phenolake, queue, tmp_path):
     )
     assert answer.status == 1
     assert "no queue by vote_entropy; there are: margin of s-forest/2" in answer.errors
+
+
+def test_a_screen_without_a_queue_is_named(phenolake, queue, tmp_path):
+    answer = phenolake("models", "queue", "other", "--out", tmp_path / "labels.csv")
+    assert answer.status == 1
+    assert "no labelling queue of screen 'other'" in answer.errors
+
+
+def test_later_profiles_without_a_plate_name_their_file(phenolake, tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    answer = phenolake("correct", tmp_path / "x.csv", tmp_path / "out.parquet", "--screen", "s")
+    assert answer.status == 1
+    assert "x.csv: no table of profiles (no column Metadata_Plate)" in answer.errors

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from phenolake.errors import TrainingDataError, UnknownNameError
+from phenolake.errors import NotFoundError, TrainingDataError, UnknownNameError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -147,6 +147,8 @@ def write_queue(screen: str, out: Path, strategy: str, model: str | None, count:
 
     lake = Lake(Settings().tables_uri)
     queue = lake.read("labelling_queue", {"Metadata_Screen": screen})
+    if queue.is_empty():
+        raise NotFoundError("labelling queue of screen", screen)
     sheet = queue_to_label(queue, strategy, model, count)
     sheet.write_csv(out)
     typer.echo(f"{sheet.height} cells of {sheet['model'][0]} by {strategy}: {out}")

@@ -8,6 +8,7 @@ import polars as pl
 import typer
 
 from phenolake.errors import ConfigurationError
+from phenolake.identity import PLATE
 from phenolake.lake import Lake
 from phenolake.settings import Settings
 from phenolake.stages.fitted_recipes import correct_later
@@ -28,6 +29,8 @@ def correct_profiles(
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"{profiles}: no table of profiles ({reason})") from error
+    if PLATE not in wells.columns:
+        raise ConfigurationError(f"{profiles}: no table of profiles (no column {PLATE})")
     lake = Lake(Settings().tables_uri)
     fits = lake.read(FITTED_RECIPES.name, {"Metadata_Screen": screen}, version=version)
     corrected = correct_later(fits, correction, wells)
