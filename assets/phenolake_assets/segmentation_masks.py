@@ -28,6 +28,7 @@ from phenolake_resources import ComputeResource, LakeResource, ScreensResource
     checks={
         "every_site_segmented": "Every complete site of the catalogue has masks; the others are in quarantine.",
     },
+    code_version="2",
     pool="segmentation",
 )
 def segmentation_masks(

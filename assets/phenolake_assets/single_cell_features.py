@@ -35,7 +35,7 @@ from phenolake_resources import ComputeResource, LakeResource, ScreensResource
     checks={
         "every_cell_measured": "As many rows as objects in the nuclei masks of usable sites.",
     },
-    code_version="3",
+    code_version="4",
     pool="measurement",
 )
 def single_cell_features(
