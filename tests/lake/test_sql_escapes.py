@@ -41,6 +41,30 @@ ESCAPES = {
         "select * from query('from read_text(''{outside}/secret.txt'')')",
         "from query_table(['{outside}/secret.csv'])",
         "explain analyze select * from read_text('{outside}/secret.txt')",
+        "select * from read_ndjson('{outside}/secret.txt')",
+        "from parquet_file_metadata('{outside}/secret.parquet')",
+        "from parquet_bloom_probe('{outside}/secret.parquet', 'a', 1)",
+        "from parquet_full_metadata('{outside}/secret.parquet')",
+        "from read_duckdb('{outside}/x.db')",
+        "from '{outside}/*.csv'",
+        "from read_parquet('phenolake:///{file}')",
+        "from read_parquet('phenolake://*')",
+        "from read_csv('/dev/fd/0')",
+        "from read_blob('/proc/self/mem')",
+        "from read_text('~/.netrc')",
+        "from read_text(concat('{outside}', '/secret.txt'))",
+        "from query('from read_' || 'text(''{outside}/secret.txt'')')",
+        "from json_execute_serialized_sql(json_serialize_sql('from read_text(''{outside}/secret.txt'')'))",
+        "describe '{outside}/secret.csv'",
+        "summarize '{outside}/secret.csv'",
+        "explain select * from read_csv('{outside}/secret.csv')",
+        "pivot '{outside}/secret.csv' on a using count(*)",
+        "pivot (from read_text('{outside}/secret.txt')) on content using count(*)",
+        "select 1 limit (select count(*) from read_csv('{outside}/secret.csv'))",
+        "from (values (1)) t(a), lateral (from read_text('{outside}/secret.txt'))",
+        "with recursive t as (select content from read_text('{outside}/secret.txt') union all from t) from t",
+        "from 'file:{outside}/secret.parquet'",
+        "from read_csv_auto('|cat {outside}/secret.txt')",
     ],
     "writes files": [
         "copy (select 1) to '{outside}/x.csv'",
@@ -70,6 +94,23 @@ ESCAPES = {
         "comment on view gold.well_profiles is 'x'",
         "vacuum",
         "checkpoint",
+        "with x as (delete from gold.well_profiles returning *) from x",
+        "merge into gold.well_profiles using (select 1) on false when not matched then insert values (1)",
+        "copy gold.well_profiles to '{outside}/y' (format parquet, partition_by Metadata_Plate)",
+        "copy from database lake to memory",
+        "from query('copy (select 1) to ''{outside}/x.csv''')",
+        "explain copy (select 1) to '{outside}/x.csv'",
+        "from checkpoint()",
+        "from force_checkpoint()",
+        "from enable_logging(storage := 'file', storage_path := '{outside}/log')",
+        "from system.main.Enable_Logging('QueryLog', storage := 'file', storage_path := '{outside}/log')",
+        "with x as (from enable_logging(storage_path := '{outside}/log')) from x",
+        "select (select count(*) from enable_logging(storage_path := '{outside}/log'))",
+        "explain analyze from enable_logging(storage_path := '{outside}/log')",
+        "pivot enable_logging(storage_path := '{outside}/log') on Success using count(*)",
+        "pivot \"enable_logging\"/**/(storage_path := '{outside}/log') on Success using count(*)",
+        "from enable_profiling(save_location := '{outside}/profile')",
+        "select write_log('x')",
     ],
     "reaches the network": [
         "from 'http://127.0.0.1:9/x.parquet'",
@@ -83,6 +124,10 @@ ESCAPES = {
         "select * from sqlite_scan('{outside}/secret.txt', 't')",
         "attach 'host=127.0.0.1' as pg (type postgres)",
         "attach 'http://127.0.0.1:9/x.db'",
+        "from read_parquet('hf://datasets/x/y')",
+        "from read_parquet('gcs://b/x')",
+        "from read_json('http://127.0.0.1:9/x')",
+        "from postgres_query('host=127.0.0.1', 'select 1')",
     ],
     "loads code": [
         "install httpfs",
@@ -91,6 +136,9 @@ ESCAPES = {
         "load httpfs",
         "load '{outside}/x.duckdb_extension'",
         "update extensions",
+        "install spatial from community",
+        "from python_map_function()",
+        "from start_ui()",
     ],
     "changes settings": [
         "set enable_external_access = true",
@@ -107,6 +155,19 @@ ESCAPES = {
         "call pragma_version()",
         "use memory",
         "set variable x = 1",
+        "set python_scan_all_frames = true",
+        "set python_enable_replacements = true",
+        "set search_path = 'memory'",
+        "set allow_unsigned_extensions = true",
+        "set home_directory = '{outside}'",
+        "set secret_directory = '{outside}'",
+        "set logging_storage = 'file'",
+        "reset allowed_directories",
+        "pragma database_size",
+        "pragma enable_logging",
+        "from disable_logging()",
+        "from truncate_duckdb_logs()",
+        "from enable_profiling()",
     ],
     "says several things": [
         "select 1; select 2",
@@ -119,10 +180,20 @@ ESCAPES = {
         "",
         ";",
         "-- nothing",
+        "select 1 /* ; */ ; copy (select 1) to '{outside}/x.csv'",
+        "/* select 1 */ attach '{outside}/y.db'",
+        "from query('select 1; select 2')",
     ],
     "looks into the program": [
         "select * from local_variable",
         "select getenv('HOME')",
+        "from pandas_scan(0)",
+        "from arrow_scan(1, 1, 1)",
+        "from duckdb_settings()",
+        "from duckdb_secrets()",
+        "from which_secret('s3://x', 's3')",
+        "from duckdb_logs()",
+        "from query_table('local_variable')",
     ],
 }
 
@@ -186,6 +257,37 @@ def test_an_answer_that_is_too_large_is_stopped(filled):
         filled.sql("from range(1000000000)", limits=QueryLimits(memory_bytes=100 << 20))
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with recursive t(i) as (select 1 union all select i + 1 from t) select count(*) from t",
+        "select sum(i) from generate_series(1, 100000000000) t(i)",
+    ],
+    ids=["recursion", "series"],
+)
+def test_a_series_without_end_is_stopped(filled, query):
+    with pytest.raises(QueryError, match=r"stopped after 0.3 s"):
+        filled.sql(query, limits=QueryLimits(seconds=0.3))
+
+
+def test_a_pattern_that_backtracks_elsewhere_is_answered(filled):
+    query = "select regexp_matches(repeat('a', 5000) || 'b', '(a+)+$')"
+    assert filled.sql(query, limits=QueryLimits(seconds=60)).item() is False
+
+
+def test_a_type_without_a_column_here_is_one_sentence(filled):
+    with pytest.raises(QueryError, match="cast it to varchar"):
+        filled.sql("select interval 1 month")
+
+
+def test_words_of_refused_functions_may_stand_in_texts_and_names(filled):
+    row = filled.sql("select 'query' as checkpoint, 'enable_logging()' as glob").row(0)
+    assert row == ("query", "enable_logging()")
+
+
 def test_a_reader_may_still_ask_for_much(filled):
     assert filled.sql("from range(300000)").height == 300_000
+    assert filled.sql("from unnest(range(3)) t(i) select i, repeat('x', i)").height == 3
+    assert filled.sql("summarize gold.well_profiles").height > 0
+    assert filled.sql("explain select 1").height == 1
     assert filled.sql("pivot gold.well_profiles on Metadata_Screen using count(*)").height > 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from phenolake.errors import QueryError
+from phenolake.lake.statements import check_reading
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,7 +54,7 @@ def answer(connection: duckdb.DuckDBPyConnection, query: str, limits: QueryLimit
     timer = threading.Timer(limits.seconds, connection.interrupt)
     timer.daemon = True
     try:
-        check_reading(connection.extract_statements(query))
+        check_reading(connection, query)
         timer.start()
         relation = connection.sql(query)
         return pl.DataFrame() if relation is None else _rows(relation, limits)
@@ -64,31 +64,18 @@ def answer(connection: duckdb.DuckDBPyConnection, query: str, limits: QueryLimit
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise QueryError(
-            f"needs more than {_size(limits.memory_bytes)} of memory; ask for fewer columns or "
+            f"needs more than {in_gib(limits.memory_bytes)} of memory; ask for fewer columns or "
             "rows, or set PHENOLAKE_SQL_MEMORY_GB"
         ) from error
     except duckdb.Error as error:
         raise QueryError(_one_sentence(error)) from error
+    except (pl.exceptions.PolarsError, pa.ArrowException) as error:
+        raise QueryError(
+            f"the answer has a type that no table here can hold, such as an interval; cast it to "
+            f"varchar ({_one_sentence(error)})"
+        ) from error
     finally:
         timer.cancel()
-
-
-def check_reading(statements: Sequence[duckdb.Statement]) -> None:
-    """Refuse anything but one statement that reads."""
-    import duckdb
-
-    reading = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-    if (
-        len(statements) == 2
-        and statements[0].type == duckdb.StatementType.CREATE
-        and not statements[0].query
-    ):
-        # DuckDB turns a `pivot` into a temporary type that nobody wrote, and a select.
-        statements = statements[1:]
-    if len(statements) != 1:
-        raise QueryError(f"give one statement; this text has {len(statements)}")
-    if statements[0].type not in reading:
-        raise QueryError(f"the lake is read-only here; {statements[0].type.name} is not allowed")
 
 
 def _rows(relation: duckdb.DuckDBPyRelation, limits: QueryLimits) -> pl.DataFrame:
@@ -99,7 +86,7 @@ def _rows(relation: duckdb.DuckDBPyRelation, limits: QueryLimits) -> pl.DataFram
         size += batch.nbytes
         if size > limits.memory_bytes:
             raise QueryError(
-                f"the answer is larger than {_size(limits.memory_bytes)}; add a `limit`, or write "
+                f"the answer is larger than {in_gib(limits.memory_bytes)}; add a `limit`, or write "
                 "the table with `phenolake export`"
             )
         batches.append(batch)
@@ -112,5 +99,6 @@ def _one_sentence(error: Exception) -> str:
     return " ".join(message.split())
 
 
-def _size(count: int) -> str:
+def in_gib(count: int) -> str:
+    """Write a number of bytes for people."""
     return f"{count / 2**30:.3g} GiB"

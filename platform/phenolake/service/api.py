@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from phenolake.errors import NotFoundError
+from phenolake.lake.apart import sql_apart
 from phenolake.lake.query import QueryLimits
 from phenolake.pictures.composite import png_of
 from phenolake.service.answers import ARROW, Format, answer
@@ -160,8 +161,8 @@ def api_of(reader: LakeReader) -> APIRouter:
     @api.post("/sql", response_class=Response, responses=_ROWS)
     def sql(statement: Statement, output: Output = "json") -> Response:
         """Answer of one reading SQL statement, limited in time, memory and rows."""
-        rows = reader.lake.sql(statement.query, limits=_SQL_LIMITS)
-        return answer(rows.head(statement.limit), output, rows.height)
+        rows, total = sql_apart(reader.lake, statement.query, _SQL_LIMITS, statement.limit)
+        return answer(rows, output, total)
 
     site = "/screens/{screen}/plates/{plate}/wells/{well}/sites/{number}"
 
