@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,18 @@ def manifest_file(cache: Path) -> Path:
         if done.returncode != 0:
             raise RuntimeError(f"dbt parse failed:\n{done.stdout}{done.stderr}")
     return manifest
+
+
+def sources_of_models(manifest: Path) -> dict[str, set[str]]:
+    """Names of the sources below each model, at whatever remove."""
+    parents = json.loads(manifest.read_text(encoding="utf-8"))["parent_map"]
+
+    def below(node: str) -> set[str]:
+        if node.startswith("source."):
+            return {node.rpartition(".")[2]}
+        return set().union(*map(below, parents.get(node, ())))
+
+    return {node.rpartition(".")[2]: below(node) for node in parents if node.startswith("model.")}
 
 
 def _places(target: Path) -> list[str]:

@@ -13,7 +13,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from phenolake.stages.marts import land_marts, prepare_scratch
 from phenolake.tables.dbt_sources import FOR_DBT
-from phenolake_assets.dbt_project import dbt_executable, project_folder
+from phenolake_assets.dbt_project import dbt_executable, project_folder, sources_of_models
 from phenolake_assets.landing import STORAGE_RETRY, clear_failures
 from phenolake_resources import LakeResource, ScreensResource
 
@@ -51,7 +51,7 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
             known, errors = screens.open().screens()
             for error in errors:
                 context.log.warning(str(error))
-            prepare_scratch(opened, [screen.config for screen in known], scratch)
+            versions = prepare_scratch(opened, [screen.config for screen in known], scratch)
             os.environ["PHENOLAKE_DBT_DATABASE"] = str(scratch)
             project = str(project_folder())
             dbt = DbtCliResource(
@@ -75,7 +75,9 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
                 raise dg.Failure(description=f"dbt build failed: {invocation.get_error()}")
             landed = {
                 commit.table: {"dagster/row_count": commit.rows, "delta_version": commit.version}
-                for commit in land_marts(opened, scratch, run_id=context.run_id)
+                for commit in land_marts(
+                    opened, scratch, context.run_id, sources_of_models(manifest), versions
+                )
             }
             for event in events:
                 if isinstance(event, dg.Output):

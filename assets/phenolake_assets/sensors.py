@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from phenolake.errors import LinkRefusedError, PhenolakeError
 from phenolake.identity import PlateKey
 from phenolake.screens.landing import LandingState, scan_inbox
+from phenolake.stages.refused_links import keep_refused_links, refused_screens
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
 from phenolake_assets.partitions import PLATES, plates, screens
 from phenolake_assets.store_inbox import plates_in_store
 from phenolake_assets.watching import failed_runs, watched_limits
-from phenolake_resources import ScreensResource
+from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.sensor(
@@ -19,13 +21,17 @@ from phenolake_resources import ScreensResource
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="new_plates",
 )
-def new_plates(context: dg.SensorEvaluationContext, screens: ScreensResource) -> dg.SensorResult:
+def new_plates(
+    context: dg.SensorEvaluationContext, screens: ScreensResource, lake: LakeResource
+) -> dg.SensorResult:
     """A plate whose copy is finished becomes a partition; one whose files change is made anew."""
     known = context.instance.get_dynamic_partitions(PLATES)
     found, errors = screens.open().screens()
     state = LandingState.from_text(context.cursor)
     scan = scan_inbox(found, state, known, screens.quiet_time_s)
-    problems = [*map(str, errors), *scan.errors]
+    refused = scan.refused | refused_screens(errors)
+    problems = [*map(str, errors), *map(str, scan.refused.values()), *scan.errors]
+    problems += _quarantined(lake, refused, state)
     for problem in problems:
         context.log.error(problem)
     due = scan.fresh | scan.changed
@@ -46,6 +52,21 @@ def new_plates(context: dg.SensorEvaluationContext, screens: ScreensResource) ->
         else [],
         cursor=state.to_text(),
     )
+
+
+def _quarantined(
+    lake: LakeResource, refused: Mapping[PlateKey, LinkRefusedError], state: LandingState
+) -> list[str]:
+    """Write refused links down where they changed; a lake that is away is tried again next time."""
+    targets = {str(key): error.target for key, error in refused.items()}
+    if targets == state.refused:
+        return []
+    try:
+        keep_refused_links(lake.open(), refused)
+    except (PhenolakeError, OSError) as error:
+        return [str(error)]
+    state.refused = targets
+    return []
 
 
 @dg.sensor(

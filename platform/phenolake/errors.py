@@ -214,9 +214,10 @@ class LinkRefusedError(ConfigurationError):
     """A link to a folder leads out of the folders that may be read."""
 
     def __init__(self, link: str | Path, target: str | Path) -> None:
+        self.link, self.target = str(link), str(target)
+        self.advice = f"Copy the folder, or allow it: PHENOLAKE_LINKED_FOLDERS='[\"{target}\"]'"
         super().__init__(
-            f"{link} is a link to {target}, outside of the screen, and is not followed. Copy the "
-            f"folder, or allow it: PHENOLAKE_LINKED_FOLDERS='[\"{target}\"]'"
+            f"{link} is a link to {target}, outside of the screen, and is not followed. {self.advice}"
         )
 
 

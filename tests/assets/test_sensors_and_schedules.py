@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,7 +12,7 @@ from phenolake_assets.partitions import PLATES, SCREENS
 from phenolake_assets.schedules import nightly_screens
 from phenolake_assets.sensors import finished_screens, new_plates
 from phenolake_assets.store_inbox import fetch_job, plates_in_store
-from phenolake_resources import ScreensResource
+from phenolake_resources import LakeResource, ScreensResource
 from plates import write_screen, write_site
 
 
@@ -30,6 +31,11 @@ def screens(tmp_path):
         quiet_time_s=3600,
         segmentation="classical",
     )
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return LakeResource(uri=str(tmp_path / "tables"))
 
 
 class Daemon:
@@ -60,52 +66,56 @@ def complete(screen, plate="P1"):
     (screen / plate / "_COMPLETE").touch()
 
 
-def test_a_complete_plate_is_asked_for_once(instance, screens, tmp_path):
+def test_a_complete_plate_is_asked_for_once(instance, screens, tmp_path, lake):
     complete(write_screen(tmp_path / "inbox" / "gfp", wells=("A01",)))
-    daemon = Daemon(new_plates, instance, screens=screens)
+    daemon = Daemon(new_plates, instance, screens=screens, lake=lake)
     assert daemon.tick() == ["gfp__P1"]
     assert instance.get_dynamic_partitions(PLATES) == ["gfp__P1"]
     assert daemon.tick() == []
 
 
-def test_a_plate_still_being_copied_waits_and_does_not_hold_up_others(instance, screens, tmp_path):
+def test_a_plate_still_being_copied_waits_and_does_not_hold_up_others(
+    instance, screens, tmp_path, lake
+):
     screen = write_screen(tmp_path / "inbox" / "gfp", plates=("P1", "P2"), wells=("A01",))
     complete(screen, "P2")
-    daemon = Daemon(new_plates, instance, screens=screens)
+    daemon = Daemon(new_plates, instance, screens=screens, lake=lake)
     assert daemon.tick() == ["gfp__P2"]
     complete(screen, "P1")
     assert daemon.tick() == ["gfp__P1"]
 
 
-def test_a_plate_left_alone_for_the_quiet_time_is_complete(instance, screens, tmp_path):
+def test_a_plate_left_alone_for_the_quiet_time_is_complete(instance, screens, tmp_path, lake):
     write_screen(tmp_path / "inbox" / "gfp", wells=("A01",))
-    patient = Daemon(new_plates, instance, screens=screens)
+    patient = Daemon(new_plates, instance, screens=screens, lake=lake)
     assert patient.tick() == []
     at_once = ScreensResource(**{**screens.model_dump(), "quiet_time_s": 0})
-    hasty = Daemon(new_plates, instance, screens=at_once)
+    hasty = Daemon(new_plates, instance, screens=at_once, lake=lake)
     assert hasty.tick() == ["gfp__P1"]
 
 
-def test_a_screen_that_cannot_be_read_does_not_block_others(instance, screens, tmp_path):
+def test_a_screen_that_cannot_be_read_does_not_block_others(instance, screens, tmp_path, lake):
     broken = write_screen(tmp_path / "inbox" / "broken", wells=("A01",))
     (broken / "screen.yaml").write_text("preset: [unclosed\n")
     complete(broken)
     complete(write_screen(tmp_path / "inbox" / "gfp", wells=("A01",)))
-    assert Daemon(new_plates, instance, screens=screens).tick() == ["gfp__P1"]
+    assert Daemon(new_plates, instance, screens=screens, lake=lake).tick() == ["gfp__P1"]
 
 
-def test_a_broken_screen_alone_is_named_in_the_skip_message(instance, screens, tmp_path):
+def test_a_broken_screen_alone_is_named_in_the_skip_message(instance, screens, tmp_path, lake):
     (tmp_path / "inbox" / "broken").mkdir()
     (tmp_path / "inbox" / "broken" / "screen.yaml").write_text("colour: blue\n")
-    context = dg.build_sensor_context(instance=instance, resources={"screens": screens})
+    context = dg.build_sensor_context(
+        instance=instance, resources={"screens": screens, "lake": lake}
+    )
     result = new_plates(context)
     assert not result.run_requests
     assert "colour" in result.skip_reason.skip_message
 
 
-def test_an_inbox_that_does_not_exist_yet_is_no_error(instance, screens, tmp_path):
+def test_an_inbox_that_does_not_exist_yet_is_no_error(instance, screens, tmp_path, lake):
     (tmp_path / "inbox").rmdir()
-    assert Daemon(new_plates, instance, screens=screens).tick() == []
+    assert Daemon(new_plates, instance, screens=screens, lake=lake).tick() == []
 
 
 def profiled(instance, *plates):
@@ -166,17 +176,17 @@ def test_the_night_brings_one_run_for_each_screen():
     assert len({request.run_key for request in requests}) == 2
 
 
-def test_a_site_added_later_is_not_a_new_plate(instance, screens, tmp_path):
+def test_a_site_added_later_is_not_a_new_plate(instance, screens, tmp_path, lake):
     screen = write_screen(tmp_path / "inbox" / "gfp", wells=("A01",))
     complete(screen)
-    daemon = Daemon(new_plates, instance, screens=screens)
+    daemon = Daemon(new_plates, instance, screens=screens, lake=lake)
     assert daemon.tick() == ["gfp__P1"]
     write_site(screen / "P1", "A02")
     assert instance.get_dynamic_partitions(PLATES) == ["gfp__P1"]
 
 
 def test_a_plate_in_an_object_store_is_copied_once_and_becomes_a_partition(
-    instance, screens, tmp_path
+    instance, screens, tmp_path, lake
 ):
     import fsspec
 
@@ -196,7 +206,7 @@ def test_a_plate_in_an_object_store_is_copied_once_and_becomes_a_partition(
     )
     assert done.success
     assert len(daemon.tick()) == 0
-    assert Daemon(new_plates, instance, screens=watching).tick() == ["gfp__P1"]
+    assert Daemon(new_plates, instance, screens=watching, lake=lake).tick() == ["gfp__P1"]
 
 
 def test_an_inbox_that_is_a_folder_has_nothing_to_fetch(instance, screens):
@@ -204,16 +214,46 @@ def test_an_inbox_that_is_a_folder_has_nothing_to_fetch(instance, screens):
 
 
 def test_a_link_out_of_the_inbox_is_refused_until_its_folder_is_allowed(
-    instance, screens, tmp_path
+    instance, screens, tmp_path, lake
 ):
     elsewhere = write_screen(tmp_path / "elsewhere", wells=("A01",))
     complete(elsewhere)
     screen = write_screen(tmp_path / "inbox" / "gfp", plates=(), wells=("A01",))
     (screen / "linked").symlink_to(elsewhere / "P1")
     (tmp_path / "inbox" / "other").symlink_to(elsewhere)
-    context = dg.build_sensor_context(instance=instance, resources={"screens": screens})
+    daemon = Daemon(new_plates, instance, screens=screens, lake=lake)
+    context = dg.build_sensor_context(instance=instance, resources=daemon.resources)
     reason = new_plates(context).skip_reason.skip_message
     assert f"{screen / 'linked'} is a link to {elsewhere / 'P1'}" in reason
     assert f"{tmp_path / 'inbox' / 'other'} is a link to {elsewhere}" in reason
+    for _ in range(2):
+        daemon.tick()
+    rows = lake.open().read("quarantine").sort("Metadata_Screen")
+    places = rows.select("Metadata_Screen", "Metadata_Plate", "stage", "problem").rows()
+    assert places == [
+        ("gfp", "linked", "inbox", "refused_link"),
+        ("other", "other", "inbox", "refused_link"),
+    ]
+    assert rows["uri"].to_list() == [f"{screen / 'linked'}", f"{tmp_path / 'inbox' / 'other'}"]
+    assert rows["got"].to_list() == [f"{elsewhere / 'P1'}", f"{elsewhere}"]
+    assert all("PHENOLAKE_LINKED_FOLDERS" in advice for advice in rows["advice"])
+    # One commit for each, and none in the second tick.
+    assert lake.open().version("quarantine") == 1
     allowed = ScreensResource(**{**screens.model_dump(), "linked_folders": [str(elsewhere)]})
-    assert Daemon(new_plates, instance, screens=allowed).tick() == ["gfp__linked", "other__P1"]
+    daemon.resources["screens"] = allowed
+    assert daemon.tick() == ["gfp__linked", "other__P1"]
+    assert lake.open().read("quarantine").is_empty()
+
+
+def test_a_refused_link_is_written_down_once_the_lake_can_be_written(
+    instance, screens, tmp_path, lake
+):
+    (tmp_path / "elsewhere" / "P1").mkdir(parents=True)
+    write_screen(tmp_path / "inbox" / "gfp", plates=(), wells=("A01",))
+    (tmp_path / "inbox" / "gfp" / "linked").symlink_to(tmp_path / "elsewhere" / "P1")
+    Path(lake.uri).write_text("no folder")
+    daemon = Daemon(new_plates, instance, screens=screens, lake=lake)
+    assert daemon.tick() == []
+    Path(lake.uri).unlink()
+    daemon.tick()
+    assert lake.open().read("quarantine")["Metadata_Plate"].to_list() == ["linked"]

@@ -87,6 +87,18 @@ def test_marts_are_materializations_with_rows_and_checks_like_every_table(ingest
     assert checked[0].status.value == "SUCCEEDED"
 
 
+def test_rows_lead_to_runs_code_and_input_versions_of_marts_too(ingested, lake):
+    inputs = lake.sql("select table_name, input_table, input_version from lineage.inputs")
+    read = {table: set(group["input_table"]) for (table,), group in inputs.group_by("table_name")}
+    assert {"well_profiles", "plate_map"} <= read["normalized_profiles"] | read["well_profiles"]
+    assert {"normalized_profiles", "image_quality"} <= read["plate_quality"]
+    mart = lake.sql("select table_name, inputs, is_stale, run_id from marts.lineage")
+    row = mart.filter(table_name="normalized_profiles").row(0, named=True)
+    assert "well_profiles 0" in row["inputs"]
+    assert row["run_id"]
+    assert not mart["is_stale"].any()
+
+
 def test_ingest_again_finds_the_plate_up_to_date(phenolake, ingested, simulated, lake):
     before = {name: lake.version(name) for _, name in lake.tables()}
     answer = phenolake("ingest", simulated, "--no-models")

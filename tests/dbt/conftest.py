@@ -155,9 +155,11 @@ def tables() -> dict[str, pa.Table]:
         ],
         "dose_responses": [_curve("flat", no_activity=True), _curve("steep", no_activity=False)],
         "table_commits": [
-            _commit("well_profiles", 0, {}),
-            _commit("normalized_profiles", 0, {"well_profiles": 0, "statistic": "median"}),
-            _commit("well_profiles", 1, {}),
+            _commit("well_profiles", 0, is_current=False),
+            _commit("normalized_profiles", 0, {"well_profiles": 0}),
+            _commit("batch_corrected_profiles", 3, {"normalized_profiles": 0}),
+            _commit("well_profiles", 1),
+            _commit("normalized_profiles", 1, operation="compact", is_current=False),
         ],
         "quarantine": [_refused("P1", 1), _refused("P1", 2), _refused("P3", 1)],
     }
@@ -229,8 +231,16 @@ def _curve(response: str, no_activity: bool) -> dict[str, object]:
     } | numbers | flags  # fmt: skip
 
 
-def _commit(table: str, version: int, parameters: dict[str, object]) -> dict[str, object]:
+def _commit(
+    table: str,
+    version: int,
+    inputs: dict[str, int] | None = None,
+    *,
+    operation: str = "write",
+    is_current: bool = True,
+) -> dict[str, object]:
     return {
         "layer": "gold", "table_name": table, "version": version, "Metadata_Screen": "S",
-        "Metadata_Plate": "P1", "parameters": json.dumps(parameters),
+        "Metadata_Plate": "P1", "operation": operation, "is_current": is_current,
+        "parameters": json.dumps({"statistic": "median"}), "inputs": json.dumps(inputs or {}),
     }  # fmt: skip

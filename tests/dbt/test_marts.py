@@ -16,6 +16,7 @@ from scipy.stats import t as student_t
 
 from phenolake.evaluation import v_factor
 from phenolake.tables.dbt_sources import READOUT_VALUES
+from phenolake_assets.dbt_project import sources_of_models
 
 TREATMENTS = 60
 
@@ -304,6 +305,20 @@ def test_part_older_than_its_input_is_stale(marts):
     assert rows["normalized_profiles"]["newer_inputs"] == "well_profiles"
     assert rows["normalized_profiles"]["inputs"] == "well_profiles 0"
     assert (rows["well_profiles"]["version"], rows["well_profiles"]["is_stale"]) == (1, False)
+
+
+def test_tidying_an_input_makes_nothing_stale(marts):
+    rows = {row["table_name"]: row for row in marts["lineage"].iter_rows(named=True)}
+    assert rows["normalized_profiles"]["version"] == 0
+    assert not rows["batch_corrected_profiles"]["is_stale"]
+    assert rows["batch_corrected_profiles"]["inputs"] == "normalized_profiles 0"
+
+
+def test_sources_of_a_mart_are_found_through_other_models(built):
+    sources = sources_of_models(built.database.parent / "target" / "manifest.json")
+    assert sources["lineage"] == {"table_commits"}
+    assert "readout_values" in sources["hits"]
+    assert sources["moa_matches"] == sources["similar_perturbations"] != set()
 
 
 def test_screen_without_controls_still_has_a_summary(marts):

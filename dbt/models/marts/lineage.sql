@@ -1,43 +1,48 @@
--- The newest commit of each part of each table, and whether an input was written after it.
+-- The commit that wrote what each part of each table holds, and whether an input changed after it.
 with newest as (
     select *
     from {{ source("gold", "table_commits") }}
+    where is_current
     qualify row_number() over (
         partition by table_name, Metadata_Screen, Metadata_Plate
         order by version desc
     ) = 1
 ),
 
--- Parameters name the tables that were read, with the version of each.
-inputs as (
+read_versions as (
     select
         newest.table_name,
         newest.version,
         read_tables.name as input_table,
-        try_cast(newest.parameters ->> read_tables.name as bigint) as input_version
-    from newest, unnest(json_keys(newest.parameters)) as read_tables(name)
-    where
-        read_tables.name in (select table_name from newest)
-        and newest.table_name <> read_tables.name
+        (newest.inputs ->> read_tables.name)::bigint as input_version
+    from newest, unnest(json_keys(newest.inputs)) as read_tables(name)
+),
+
+-- Joining files or deleting old ones changes no row, and makes nothing stale.
+changes as (
+    select *
+    from {{ source("gold", "table_commits") }}
+    where operation in ('write', 'restore')
 ),
 
 judged as (
     select
-        inputs.table_name,
-        inputs.version,
+        read_versions.table_name,
+        read_versions.version,
         string_agg(
-            distinct inputs.input_table || ' ' || inputs.input_version,
-            ', ' order by inputs.input_table || ' ' || inputs.input_version
+            distinct read_versions.input_table || ' ' || read_versions.input_version,
+            ', ' order by read_versions.input_table || ' ' || read_versions.input_version
         ) as inputs,
-        string_agg(distinct inputs.input_table, ', ' order by inputs.input_table)
-            filter (later.version is not null) as newer_inputs
-    from inputs
+        string_agg(distinct read_versions.input_table, ', ' order by read_versions.input_table)
+            filter (changes.version is not null) as newer_inputs
+    from read_versions
     join newest using (table_name, version)
-    left join {{ source("gold", "table_commits") }} as later
-        on inputs.input_table = later.table_name
-        and later.version > inputs.input_version
-        and later.Metadata_Screen = newest.Metadata_Screen
-        and coalesce(later.Metadata_Plate = newest.Metadata_Plate, true)
+    left join changes
+        on read_versions.input_table = changes.table_name
+        and changes.version > read_versions.input_version
+        -- A restored table, and what is of a whole screen, concern every plate.
+        and coalesce(changes.Metadata_Screen = newest.Metadata_Screen, true)
+        and coalesce(changes.Metadata_Plate = newest.Metadata_Plate, true)
     group by all
 )
 

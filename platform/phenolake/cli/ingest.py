@@ -16,6 +16,7 @@ from phenolake.screens.discover import Plate, Screen
 from phenolake.screens.proposal import keep_proposal
 from phenolake.screens.registry import ScreenRegistry
 from phenolake.settings import Settings
+from phenolake.stages.refused_links import keep_refused_links
 
 MODELS = (
     "phenotype_forest",
@@ -54,8 +55,10 @@ def ingest_screen(
     if not another_root:
         config = config or keep_proposal(folder, screens, name)
     own = replace(Screen.open(folder, config, name), linked_folders=settings.linked_paths)
-    for refused in own.refused_links():
-        typer.secho(f"  {refused}", fg="yellow", err=True)
+    refused = own.refused_links()
+    for link in refused.values():
+        typer.secho(f"  {link}", fg="yellow", err=True)
+    keep_refused_links(lake, refused, [own.config.name])
     if not own.plates():
         raise EmptyFolderError(folder, "TIFF and PNG files in one folder per plate")
     screen = registry.register(folder, config, name, as_another_root=another_root)

@@ -27,7 +27,7 @@ def inspect_folder(folder: Path, config: Path | None = None) -> int:
     """Print what is there and a `screen.yaml` to start from; returns 1 when something is wrong."""
     links = Settings().linked_paths
     screen = replace(Screen.open(folder, config), linked_folders=links)
-    for refused in screen.refused_links():
+    for refused in screen.refused_links().values():
         typer.secho(str(refused), fg="yellow", err=True)
     plates = screen.plates()
     if not plates:

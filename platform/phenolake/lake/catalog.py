@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 _LAYERS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
 
 
-def write_catalog(lake: Lake, path: Path, *, layers: Collection[Layer] = _LAYERS) -> None:
+def write_catalog(lake: Lake, path: Path, *, layers: Collection[Layer] = _LAYERS) -> dict[str, int]:
     """Write a DuckDB file with bronze, silver and gold over the lake as it is now.
 
     A local lake gives views over its active files, so the catalogue is small and is to be written
     again after new commits. A lake on S3 gives copies, because other clients have no access to the
     bucket from here; binary columns and single-cell features are left out of copies. The schema
     `marts` is made empty unless `layers` names it. An existing file is replaced at once.
+
+    Returns
+    -------
+    dict
+        Version of each table that the file shows.
     """
     import duckdb
 
@@ -45,6 +50,7 @@ def write_catalog(lake: Lake, path: Path, *, layers: Collection[Layer] = _LAYERS
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+    return {table.name: table.snapshot.version for table in tables if table.snapshot is not None}
 
 
 def _local_path(snapshot: Snapshot, path: str) -> str:

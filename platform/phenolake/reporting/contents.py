@@ -109,10 +109,10 @@ def _problems(reader: LakeReader, screen: str) -> list[dict[str, Any]]:
 
 
 def _steps(lake: Lake, screen: str) -> list[dict[str, Any]]:
-    """The newest commit of each table for this screen: version, parameters, run."""
+    """The newest writing of each table for this screen: version, parameters, run."""
     from phenolake.stages.marts import table_commits
 
-    commits = table_commits(lake).filter(pl.col("Metadata_Screen") == screen)
+    commits = table_commits(lake).filter(pl.col("Metadata_Screen") == screen, "is_current")
     newest = commits.sort("committed_at").unique("table_name", keep="last")
     return newest.sort("committed_at").to_dicts()
 

@@ -90,14 +90,19 @@ class Screen:
                 )
         return sorted(plates, key=lambda plate: plate.key)
 
-    def refused_links(self) -> list[LinkRefusedError]:
-        """Links to folders that are not followed, since they lead out of the allowed folders."""
-        return [
-            LinkRefusedError(link, link.resolve())
+    def refused_links(self) -> dict[PlateKey, LinkRefusedError]:
+        """Links to folders that are not followed, by the plate that each would be.
+
+        They lead out of the allowed folders.
+        """
+        return {
+            PlateKey(self.config.name, plate_name(link.name)): LinkRefusedError(
+                link, link.resolve()
+            )
             for root in self.roots
             for link in linked_folders(root)
             if not is_below(link, (*self.roots, *self.linked_folders))
-        ]
+        }
 
     def _linked(self, root: Path) -> Iterator[FoundPlate]:
         """Plates that links below a root lead to; what lies in the screen is found there."""

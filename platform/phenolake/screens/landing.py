@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from phenolake.errors import PhenolakeError, PlateTwiceError
+from phenolake.errors import LinkRefusedError, PhenolakeError, PlateTwiceError
 from phenolake.identity import PlateKey
 from phenolake.images.readers.base import entries_of
 from phenolake.screens.completeness import (
@@ -62,6 +62,8 @@ class LandingState:
     plates: dict[str, Seen] = field(default_factory=dict)
     screens: dict[str, Listed] = field(default_factory=dict)
     turn: int = 0
+    #: targets of refused links, as they are in the quarantine
+    refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_text(cls, text: str | None) -> LandingState:
@@ -75,7 +77,7 @@ class LandingState:
                 for name, (folders, at, plates) in values["screens"].items()
             }
             plates = {key: Seen(*seen) for key, seen in values["plates"].items()}
-            return cls(plates, screens, int(values["turn"]))
+            return cls(plates, screens, int(values["turn"]), values.get("refused", {}))
         except (ValueError, KeyError, TypeError, zlib.error, binascii.Error):
             return cls()
 
@@ -85,18 +87,23 @@ class LandingState:
             "plates": {k: [s.folders, s.fingerprint] for k, s in self.plates.items()},
             "screens": {k: [s.folders, s.at, s.plates] for k, s in self.screens.items()},
             "turn": self.turn,
+            "refused": self.refused,
         }
         return base64.b64encode(zlib.compress(json.dumps(values).encode(), 6)).decode()
 
 
 @dataclass
 class Scan:
-    """What a scan found: plates to materialize, with their fingerprints; others with the reason."""
+    """What a scan found: plates to materialize, with their fingerprints; others with the reason.
+
+    `refused` are links that are not followed, by the plate that each would be.
+    """
 
     fresh: dict[str, str] = field(default_factory=dict)
     changed: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    refused: dict[PlateKey, LinkRefusedError] = field(default_factory=dict)
     looked_at: int = 0
 
 
@@ -152,13 +159,16 @@ def _find(
 ) -> None:
     """Add the folder of each plate of a screen; list them anew only if a folder changed."""
     name = screen.config.name
-    scan.errors += map(str, screen.refused_links())
+    refused = screen.refused_links()
+    scan.refused |= refused
+    known = {key for key in state.refused if PlateKey.parse(key).screen == name}
     listed = state.screens.get(name)
     if (
         listed is None
         or now - listed.at >= RELISTED_S
         or {str(root) for root in screen.roots} - set(listed.folders)
         or _times(listed.folders) != listed.folders
+        or known - {str(key) for key in refused}  # allowed since then
     ):
         times = _times(
             [str(root / SCREEN_FILE) for root in screen.roots] + [str(r) for r in screen.roots]

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
 import polars as pl
-import pyarrow as pa
 
+from phenolake import __version__
 from phenolake.lake import Commit, Lake, write_catalog
+from phenolake.lake.lineage import commit_frame, current_partitions, input_frame
 from phenolake.screens.config import ScreenConfig
-from phenolake.tables import TABLES
 from phenolake.tables.dbt_sources import READOUT_VALUES, TABLE_COMMITS
 
+#: Tables that `readout_values` is made from: raw profiles, and profiles scaled by controls.
+READOUTS_FROM = ("well_profiles", "normalized_profiles")
 _KEYS = ["Metadata_Screen", "Metadata_Plate", "Metadata_Well"]
 
 
-def prepare_scratch(lake: Lake, screens: Iterable[ScreenConfig], path: Path) -> None:
-    """Write the lake's views, the long table of readouts and the commits to a DuckDB file for dbt."""
-    write_catalog(lake, path)
-    made = {"readout_values": readout_values(lake, screens), "table_commits": table_commits(lake)}
+def prepare_scratch(lake: Lake, screens: Iterable[ScreenConfig], path: Path) -> dict[str, int]:
+    """Write the lake's views, the long table of readouts and the commits to a DuckDB file for dbt.
+
+    Returns
+    -------
+    dict
+        Version of each table that the file shows.
+    """
+    versions = write_catalog(lake, path)
+    made = {
+        "readout_values": readout_values(lake, screens, versions),
+        "table_commits": table_commits(lake),
+    }
     with duckdb.connect(str(path)) as connection:
         for name, rows in made.items():
             connection.register("rows", rows.to_arrow())
             connection.execute(f"create or replace table gold.{name} as select * from rows")
             connection.unregister("rows")
+    return versions
 
 
-def readout_values(lake: Lake, screens: Iterable[ScreenConfig]) -> pl.DataFrame:
+def readout_values(
+    lake: Lake, screens: Iterable[ScreenConfig], versions: Mapping[str, int]
+) -> pl.DataFrame:
     """Each screen's readout columns made long: raw value and robust z of every well."""
     empty = pl.DataFrame(READOUT_VALUES.arrow_schema().empty_table())
-    if not (lake.exists("well_profiles") and lake.exists("normalized_profiles")):
+    raw, scaled = READOUTS_FROM
+    if not (raw in versions and scaled in versions):
         return empty
     parts = [empty]
     for config in screens:
-        profiles = lake.read("well_profiles", {"Metadata_Screen": config.name})
+        of_screen = {"Metadata_Screen": config.name}
+        profiles = lake.read(raw, of_screen, versions[raw])
         if profiles.is_empty():
             continue
-        normalized = lake.read("normalized_profiles", {"Metadata_Screen": config.name})
+        normalized = lake.read(scaled, of_screen, versions[scaled])
         robust = normalized.filter(pl.col("Metadata_Normalization") == "mad_robustize")
         for readout in config.readout_columns:
             if readout not in profiles.columns:
@@ -55,38 +70,64 @@ def readout_values(lake: Lake, screens: Iterable[ScreenConfig]) -> pl.DataFrame:
 
 
 def table_commits(lake: Lake) -> pl.DataFrame:
-    """Every commit of the lake's declared tables that wrote a partition, a row each."""
-    rows = []
-    for layer, name in lake.tables():
-        for commit in lake.history(name) if name in TABLES else []:
-            partition = json.loads(commit.get("phenolake_partition") or "{}")
-            if partition:
-                rows.append(
-                    {
-                        "layer": layer,
-                        "table_name": name,
-                        "version": commit["version"],
-                        "committed_at": datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
-                        "Metadata_Screen": partition.get("Metadata_Screen"),
-                        "Metadata_Plate": partition.get("Metadata_Plate"),
-                        "rows": commit.get("rows"),
-                        "run_id": commit.get("phenolake_run_id"),
-                        "code_version": commit.get("phenolake_code_version"),
-                        "parameters": commit.get("phenolake_parameters"),
-                    }
-                )
-    return pl.DataFrame(pa.Table.from_pylist(rows, schema=TABLE_COMMITS.arrow_schema()))
+    """Every commit of the lake's declared tables, a row each, as the schema `lineage` tells them."""
+    columns = TABLE_COMMITS.arrow_schema().names
+    parts = [pl.DataFrame(TABLE_COMMITS.arrow_schema().empty_table())]
+    for source in lake.sources():
+        if source.snapshot is None or source.declared is None:
+            continue
+        commits = commit_frame(source.snapshot)
+        written = current_partitions(commits)["version"].to_list()
+        read: dict[int, dict[str, int]] = {}
+        for row in input_frame(source.snapshot).iter_rows(named=True):
+            read.setdefault(row["version"], {})[row["input_table"]] = row["input_version"]
+        inputs = [json.dumps(read.get(version, {})) for version in commits["version"]]
+        told = commits.with_columns(
+            pl.lit(source.layer).alias("layer"),
+            pl.col("committed_at").cast(parts[0].schema["committed_at"]),
+            pl.col("version").is_in(written).alias("is_current"),
+            pl.Series("inputs", inputs, pl.String),
+        )
+        parts.append(told.select(columns))
+    return pl.concat(parts)
 
 
-def land_marts(lake: Lake, scratch: Path, run_id: str) -> Iterator[Commit]:
-    """Write every table that dbt left in the schema `marts` to the lake, one commit each."""
+def land_marts(
+    lake: Lake,
+    scratch: Path,
+    run_id: str,
+    sources: Mapping[str, Iterable[str]],
+    versions: Mapping[str, int],
+) -> Iterator[Commit]:
+    """Write every table that dbt left in the schema `marts` to the lake, one commit each.
+
+    Parameters
+    ----------
+    sources
+        Tables that each mart was selected from, at whatever remove.
+    versions
+        What `prepare_scratch` returned: each mart's commit names the versions of its sources.
+    """
     with duckdb.connect(str(scratch), read_only=True) as connection:
         found = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
         ).fetchall()
         for (name,) in found:
             rows = connection.table(f"marts.{name}").to_arrow_table()
-            yield lake.write_mart(name, rows, run_id=run_id)
+            inputs = _versions_of(sources.get(name, ()), versions)
+            yield lake.write_mart(
+                name, rows, run_id=run_id, code_version=__version__, inputs=inputs
+            )
+
+
+def _versions_of(sources: Iterable[str], versions: Mapping[str, int]) -> dict[str, int]:
+    """Versions of the lake's tables behind dbt's sources; a log is of every table."""
+    read = set(sources)
+    if READOUT_VALUES.name in read:
+        read.update(READOUTS_FROM)
+    if TABLE_COMMITS.name in read:
+        read.update(versions)
+    return {name: version for name, version in versions.items() if name in read}
 
 
 def _z_scores(profiles: pl.DataFrame, robust: pl.DataFrame, readout: str) -> pl.DataFrame:

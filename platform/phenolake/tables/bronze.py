@@ -92,7 +92,7 @@ QUARANTINE = Table(
     columns=(
         keys.SCREEN,
         keys.PLATE,
-        Column("stage", pa.string(), "asset that refused it", nullable=False),
+        Column("stage", pa.string(), "asset that refused it; inbox: a link there", nullable=False),
         Column("number", pa.int32(), "running number within plate and stage", nullable=False),
         Column("Metadata_Well", pa.string(), "well name where it is known"),
         Column("Metadata_Site", pa.int32(), "field of view where it is known"),

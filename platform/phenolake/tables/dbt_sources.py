@@ -39,7 +39,7 @@ READOUT_VALUES = Table(
     ),
 )
 
-#: What the log of each table says, as rows: who wrote which part of it, when, from what.
+#: The schema `lineage` for dbt: who wrote which part of each declared table, when, from what.
 TABLE_COMMITS = Table(
     "table_commits",
     Layer.GOLD,
@@ -51,12 +51,15 @@ TABLE_COMMITS = Table(
         Column("table_name", pa.string(), "name of the table", nullable=False),
         Column("version", pa.int64(), "version of the Delta table", nullable=False),
         Column("committed_at", pa.timestamp("ms", tz="UTC"), "when it was written"),
-        Column("Metadata_Screen", pa.string(), "screen that was written"),
+        Column("Metadata_Screen", pa.string(), "screen that was written; null: the whole table"),
         Column("Metadata_Plate", pa.string(), "plate that was written; null: the whole screen"),
         Column("rows", pa.int64(), "rows written"),
+        Column("operation", pa.string(), "write, restore or migrate; compact and vacuum only tidy"),
+        Column("is_current", pa.bool_(), "it wrote what the part holds now", nullable=False),
         Column("run_id", pa.string(), "Dagster run"),
         Column("code_version", pa.string(), "version of Phenolake"),
-        Column("parameters", pa.string(), "parameters and versions of the inputs, as JSON"),
+        Column("parameters", pa.string(), "parameters of the step, as JSON"),
+        Column("inputs", pa.string(), "versions of the tables that were read, as JSON"),
     ),
 )
 
