@@ -176,3 +176,28 @@ def test_a_longer_retention_is_told_to_the_table_so_that_checkpoints_remember(la
     assert lake.read("well_profiles", version=0).height == 3
     lake.write(WELL_PROFILES, profiles(3, 3.0), PLATE)
     assert tidy(lake, retention=timedelta(days=30)).rows == 3
+
+
+def test_a_reader_keeps_old_files_that_were_replaced_while_it_reads(lake):
+    lake.write(WELL_PROFILES, profiles(3, 1.0), PLATE)
+    moment = time.time() - 365 * 86_400
+    for path in data_files(lake):
+        os.utime(path, (moment, moment))
+    batches = lake.batches("well_profiles")
+    with lake.connect() as connection:
+        lake.write(WELL_PROFILES, profiles(2, 2.0), PLATE)
+        assert tidy(lake, retention=timedelta(days=1)).rows == 2
+        assert connection.sql("select sum(Cells_A) from gold.well_profiles").fetchall() == [(3.0,)]
+        assert sum(batch.num_rows for batch in batches) == 3
+
+
+def test_a_writer_keeps_its_files_while_the_table_is_maintained(lake):
+    lake.write(WELL_PROFILES, profiles(3, 1.0), plate("P2"))
+
+    def rows() -> Iterator[pl.DataFrame]:
+        for part in scattered_rows():
+            yield part
+            assert tidy(lake, retention=timedelta(days=1)).deleted == 0
+
+    commit = lake.write(WELL_PROFILES, rows(), PLATE)
+    assert commit.rows == lake.read("well_profiles", PLATE).height == 6

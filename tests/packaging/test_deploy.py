@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
+from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -15,8 +18,40 @@ def deploy(repository):
 
 
 @pytest.fixture(scope="module")
-def services(deploy) -> dict[str, dict]:
-    return yaml.safe_load((deploy / "compose.yaml").read_text(encoding="utf-8"))["services"]
+def compose(deploy) -> dict[str, Any]:
+    return yaml.safe_load((deploy / "compose.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def services(compose) -> dict[str, dict]:
+    return compose["services"]
+
+
+@pytest.fixture(scope="module")
+def compose_problems() -> Callable[[dict[str, Any]], list[str]]:
+    """Where a document breaks the schema of the Compose specification."""
+    schemas = pytest.importorskip("check_jsonschema.builtin_schemas")
+    schema = schemas.get_builtin_schema("vendor.compose-spec")
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    return lambda document: [error.message for error in validator.iter_errors(document)]
+
+
+def test_the_compose_file_fits_the_schema_of_the_specification(compose, compose_problems):
+    assert compose_problems(compose) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"services": {"code": {"imagee": "phenolake"}}},
+        {"services": {"code": {"image": "phenolake", "depends_on": {"store": {}}}}},
+        {"services": {"code": {"image": "phenolake", "ports": 8080}}},
+        {"volume": {}},
+    ],
+    ids=["field", "condition", "ports", "section"],
+)
+def test_a_wrong_compose_file_is_found(wrong, compose_problems):
+    assert compose_problems(wrong)
 
 
 def test_dagster_accepts_its_configuration(deploy, tmp_path):
