@@ -85,7 +85,6 @@ def record(
     The events of twenty plates are of one run each, since SQLite keeps a file per run; the other
     runs have their row only.
     """
-    from dagster._core.events import AssetMaterialization as _  # noqa: F401
     from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
     from dagster._core.storage.tags import PARTITION_NAME_TAG
 
@@ -166,10 +165,9 @@ def launch_backfill(url: str, plates: int) -> str:
 
 def asked_by_pages(url: str, backfill: str, pictures: Path | None) -> list[Query]:
     """Open each page, and note the GraphQL requests that it sends."""
-    from take_pictures import FLAGS, skip_dialog
-
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
+    from take_pictures import FLAGS, skip_dialog
 
     options = ChromeOptions()
     for flag in (*FLAGS, "--window-size=1600,1000"):
@@ -196,9 +194,9 @@ def _posted(log: list[dict[str, Any]]) -> Iterator[str]:
     for entry in log:
         message = json.loads(entry["message"])["message"]
         request = message.get("params", {}).get("request", {})
-        if message["method"] == "Network.requestWillBeSent" and "/graphql" in request.get("url", ""):
-            if "postData" in request:
-                yield request["postData"]
+        is_query = "/graphql" in request.get("url", "") and "postData" in request
+        if is_query and message["method"] == "Network.requestWillBeSent":
+            yield request["postData"]
 
 
 def timed(url: str, server: psutil.Process, queries: list[Query]) -> dict[Query, tuple[float, ...]]:
@@ -209,7 +207,9 @@ def timed(url: str, server: psutil.Process, queries: list[Query]) -> dict[Query,
         for _ in range(2):
             before, started = cpu_seconds(server), time.monotonic()
             answer = ask(url, query.body)
-            tries.append((time.monotonic() - started, cpu_seconds(server) - before, len(answer) / 1e3))
+            tries.append(
+                (time.monotonic() - started, cpu_seconds(server) - before, len(answer) / 1e3)
+            )
         taken[query] = min(tries)
     return taken
 
@@ -248,19 +248,27 @@ def fill_inbox(inbox: Path, plates: int) -> None:
         (folder / "_COMPLETE").touch()
 
 
-def show(few: dict[Query, tuple[float, ...]], many: dict[Query, tuple[float, ...]], counts: tuple[int, int]) -> None:
+def show(
+    few: dict[Query, tuple[float, ...]],
+    many: dict[Query, tuple[float, ...]],
+    counts: tuple[int, int],
+) -> None:
     print(f"| page | query | s at {counts[0]} | s at {counts[1]} | CPU s at {counts[1]} | kB |")
     print("| --- | --- | --- | --- | --- | --- |")
     earlier = {(query.page, query.operation): taken for query, taken in few.items()}
     for query, (seconds, cpu, size) in sorted(many.items(), key=lambda pair: -pair[1][1]):
         before = earlier.get((query.page, query.operation))
         first = f"{before[0]:.2f}" if before else ""
-        print(f"| {query.page} | {query.operation} | {first} | {seconds:.2f} | {cpu:.2f} | {size:.0f} |")
+        print(
+            f"| {query.page} | {query.operation} | {first} | {seconds:.2f} | {cpu:.2f} | {size:.0f} |"
+        )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("screen", type=Path, help="folder of a screen, e.g. of `phenolake simulate`")
+    parser.add_argument(
+        "screen", type=Path, help="folder of a screen, e.g. of `phenolake simulate`"
+    )
     parser.add_argument("--plates", type=int, default=2000)
     parser.add_argument("--few", type=int, default=100)
     parser.add_argument("--pictures", type=Path, help="folder for screenshots of the pages")
@@ -276,7 +284,10 @@ def main() -> int:
             started = time.process_time()
             with dg.DagsterInstance.from_config(str(settings.dagster_path)) as instance:
                 record(instance, made, before, count)
-            print(f"{count - before} plates recorded, {time.process_time() - started:.0f} CPU s", flush=True)
+            print(
+                f"{count - before} plates recorded, {time.process_time() - started:.0f} CPU s",
+                flush=True,
+            )
             before = count
             with webserver(Path(folder)) as (url, server):
                 backfill = launch_backfill(url, count)
