@@ -60,6 +60,10 @@ class Installation:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
 
+    def lines(self, run: dg.ExecuteInProcessResult) -> list[str]:
+        """What the run's log in the UI says."""
+        return [entry.user_message for entry in self.instance.all_logs(run.run_id)]
+
     def run_plate(
         self, screen: str, plate: str, only: str | None = None
     ) -> dg.ExecuteInProcessResult:

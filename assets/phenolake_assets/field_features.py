@@ -7,7 +7,6 @@ from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
 from phenolake.stages.cells import pixel_bytes, sites_with_masks
 from phenolake.stages.fields import MeasureField, measure_fields
-from phenolake.stages.light import illumination_file
 from phenolake.tables import FIELD_FEATURES
 from phenolake_assets.heatmaps import well_heatmap
 from phenolake_assets.illumination_functions import illumination_functions
@@ -41,7 +40,7 @@ def field_features(
     sites = complete_sites(catalog, config)
     problems: list[Problem] = []
     tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
-    with illumination_file(run.read("illumination_functions"), config.roles) as light:
+    with run.light(config.roles) as light:
         measure = MeasureField(config.field_features, light)
         rows = measure_fields(tasks, measure, compute.open(), problems)
         commit = run.land(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -23,6 +24,7 @@ from phenolake.identity import PlateKey
 from phenolake.images.planes import Problem, quarantine_rows
 from phenolake.lake import Commit, Lake
 from phenolake.screens.discover import Screen
+from phenolake.stages.light import illumination_file
 from phenolake.tables import QUARANTINE, Table
 from phenolake_resources import LakeResource, ScreensResource
 
@@ -179,6 +181,10 @@ class PlateRun(Run):
     def read_if_there(self, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Rows of this plate; none where the table does not exist, as for imported cells."""
         return self.read(table, columns) if self.lake.exists(table) else pl.DataFrame()
+
+    def light(self, roles: Sequence[str]) -> AbstractContextManager[Path | None]:
+        """File of the plate's illumination functions for its workers; None where a role has none."""
+        return illumination_file(self.read("illumination_functions"), roles, self.lake)
 
     def land(
         self,

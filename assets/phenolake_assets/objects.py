@@ -7,7 +7,6 @@ from phenolake.images.planes import Problem
 from phenolake.images.sites import complete_sites
 from phenolake.segmentation.object_flags import FLAGS
 from phenolake.stages.cells import sites_with_masks
-from phenolake.stages.light import illumination_file
 from phenolake.stages.objects import DescribeSite, objects_of_plate
 from phenolake.tables import OBJECTS
 from phenolake_assets.illumination_functions import illumination_functions
@@ -38,7 +37,7 @@ def objects(
     config = run.screen.config
     sites = complete_sites(run.read("raw_image_catalog"), config)
     problems: list[Problem] = []
-    with illumination_file(run.read("illumination_functions"), config.roles) as light:
+    with run.light(config.roles) as light:
         tasks = sites_with_masks(sites, run.lake.batches("segmentation_masks", run.where))
         rows = objects_of_plate(
             run.progress(tasks, len(sites), "objects"),

@@ -8,7 +8,6 @@ from phenolake.images.sites import complete_sites
 from phenolake.pictures import as_markdown
 from phenolake.segmentation import resolve_method
 from phenolake.stages.known_weights import confirm_weights
-from phenolake.stages.light import illumination_file
 from phenolake.stages.masks import SegmentSite, segment_plate
 from phenolake.stages.outlines import outlines_of_some
 from phenolake.tables import SEGMENTATION_MASKS
@@ -44,7 +43,7 @@ def segmentation_masks(
     method = resolve_method(config.segmentation_method(screens.segmentation))
     confirm_weights(run.lake, method)
     problems: list[Problem] = []
-    with illumination_file(run.read("illumination_functions"), config.roles) as light:
+    with run.light(config.roles) as light:
         segment_site = SegmentSite(
             method=method.name,
             method_text=method.name,
@@ -53,8 +52,9 @@ def segmentation_masks(
             cell_channel=config.cell_role,
             illumination=light,
         )
+        workers = compute.open(network=method.model_hash is not None)
         segmented = run.progress(
-            segment_plate(sites, segment_site, compute.open(), problems),
+            segment_plate(sites, segment_site, workers, problems),
             len(sites),
             "segmentation",
         )

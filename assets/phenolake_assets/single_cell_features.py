@@ -14,7 +14,6 @@ from phenolake.stages.cells import (
     pixel_size,
     sites_with_masks,
 )
-from phenolake.stages.light import illumination_file
 from phenolake.stages.measured_sites import MeasuredSites
 from phenolake.tables import SINGLE_CELL_FEATURES
 from phenolake_assets.heatmaps import well_heatmap
@@ -57,7 +56,7 @@ def single_cell_features(
     skipped = set(unusable.select("Metadata_Well", "Metadata_Site").iter_rows())
     packed = run.lake.batches("segmentation_masks", run.where)
     tasks = sites_with_masks(sites, packed, skipped)
-    with illumination_file(run.read("illumination_functions"), config.roles) as light:
+    with run.light(config.roles) as light:
         measure_site = MeasureSite.prepared(config.feature_set, light, pixel_um, kept)
         measured = measure_plate(tasks, measure_site, compute.open(), outcome)
         commit = run.land(

@@ -1,7 +1,8 @@
 """Everything that deploy/compose.yaml starts, on one machine without containers, and two Ray nodes.
 
-`python deploy/local/cluster.py FOLDER` runs until Ctrl-C; logs are in FOLDER/logs. Needs Postgres
-from the operating system, and `pip install 'phenolake[s3,cluster,test]'`.
+`python deploy/local/cluster.py FOLDER` runs until Ctrl-C; logs are in FOLDER/logs. With `--namespaces`
+each Ray node has a network of its own, as a machine has. Needs Postgres from the operating system,
+and `pip install 'phenolake[s3,cluster,test]'`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -23,17 +26,34 @@ from pathlib import Path
 import yaml
 
 HERE = Path(__file__).resolve().parent
+if str(HERE) not in sys.path:
+    sys.path.append(str(HERE))
+
+from namespaces import Namespaces  # noqa: E402
+
 BUCKET = "phenolake"
 #: Access to a server that exists as long as this process does.
 KEY, SECRET = "local", "local-secret"
 PATIENCE_S = 240
+#: What KubeRay or compose would do with a node that ended, looked at so often.
+LOOK_S = 1.0
 
 
 @dataclass
 class Cluster:
-    """The servers of one folder; `start` brings them up in order, `stop` ends them all."""
+    """The servers of one folder; `start` brings them up in order, `stop` ends them all.
+
+    Parameters
+    ----------
+    namespaces
+        Give each of the two Ray nodes a network namespace; the head, without cores, stays here.
+    supervised
+        Start a Ray node that ended again, as Kubernetes does with a pod.
+    """
 
     folder: Path
+    namespaces: bool = False
+    supervised: bool = True
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     users: dict[str, str | None] = field(default_factory=dict)
@@ -43,6 +63,21 @@ class Cluster:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         names = ("postgres", "store", "mlflow", "webserver", "ray", "ray_client", "metrics")
         self.ports = {name: free_port() for name in names}
+        self._networks = Namespaces(2) if self.namespaces else None
+        # Ray's sockets need a short path.
+        self._ray_folder = Path(tempfile.mkdtemp(prefix="phenolake-ray-", dir="/tmp"))
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._supervise, daemon=True)
+
+    @property
+    def host(self) -> str:
+        """Address at which this machine is reached by the Ray nodes."""
+        return self._networks.host if self._networks else "127.0.0.1"
+
+    @property
+    def nodes(self) -> list[str]:
+        """Names of the Ray nodes beside the head; the head works too unless it has namespaces."""
+        return ["ray-1", "ray-2"] if self._networks else ["ray-1"]
 
     @property
     def webserver(self) -> str:
@@ -52,7 +87,7 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """What every process of the cluster, and a command that talks to it, has in its environment."""
-        store = f"http://127.0.0.1:{self.ports['store']}"
+        store = f"http://{self.host}:{self.ports['store']}"
         return {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -62,7 +97,7 @@ class Cluster:
             "PHENOLAKE_HOME": str(self.folder),
             "PHENOLAKE_LAKE_URI": f"s3://{BUCKET}/tables",
             "PHENOLAKE_MLFLOW_URI": f"http://127.0.0.1:{self.ports['mlflow']}",
-            "PHENOLAKE_RAY_ADDRESS": f"127.0.0.1:{self.ports['ray']}",
+            "PHENOLAKE_RAY_ADDRESS": f"{self.host}:{self.ports['ray']}",
             "PHENOLAKE_SEGMENTATION": "classical",
             "AWS_ENDPOINT_URL": store,
             "AWS_ALLOW_HTTP": "true",
@@ -79,9 +114,11 @@ class Cluster:
 
     def start(self) -> None:
         """Start every server and wait until each answers."""
+        if self._networks:
+            self._networks.make()
         self._start_postgres()
-        self._run("store", "moto_server", "-H", "127.0.0.1", "-p", self.ports["store"])
-        self._await("store", lambda: answers(f"http://127.0.0.1:{self.ports['store']}"))
+        self._run("store", "moto_server", "-H", self.host, "-p", self.ports["store"])
+        self._await("store", lambda: answers(self.environment["AWS_ENDPOINT_URL"]))
         self._make_bucket()
         self._start_ray()
         self._run(
@@ -102,13 +139,23 @@ class Cluster:
         process = self.processes[name]
         os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
         process.wait(60)
-        self._run(name, *process.args, user=self.users[name])  # type: ignore[misc]
+        self._run_again(name)
         port = self.ports.get(name)
         if port is not None:
             self._await(name, lambda: listens(port))
 
+    def kill_node(self, name: str) -> None:
+        """End a Ray node at once; `supervised` says whether it comes back."""
+        if self._networks:
+            self._networks.kill(self._network_of(name))
+        else:
+            os.killpg(self.processes[name].pid, signal.SIGKILL)
+
     def stop(self) -> None:
-        """End every process, the last started first."""
+        """End every process, the last started first, and remove the networks."""
+        self._stopping.set()
+        if self._watch.is_alive():
+            self._watch.join()
         for process in reversed(self.processes.values()):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
@@ -117,6 +164,9 @@ class Cluster:
                 process.wait(30)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+        if self._networks:
+            self._networks.remove()
+        shutil.rmtree(self._ray_folder, ignore_errors=True)
 
     def _run(self, name: str, *command: object, user: str | None = None) -> None:
         program, *arguments = map(str, command)
@@ -132,6 +182,15 @@ class Cluster:
                 start_new_session=True,
                 user=user,
             )
+
+    def _run_again(self, name: str) -> None:
+        self._run(name, *self.processes[name].args, user=self.users[name])  # type: ignore[misc]
+
+    def _supervise(self) -> None:
+        while not self._stopping.wait(LOOK_S):
+            for name in self.nodes:
+                if self.processes[name].poll() is not None:
+                    self._run_again(name)
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         until = time.monotonic() + PATIENCE_S
@@ -168,14 +227,29 @@ class Cluster:
         )  # fmt: skip
 
     def _start_ray(self) -> None:
-        common = ["--num-cpus=1", "--block", "--object-store-memory=100000000"]
-        self._run(
-            "ray-head", "ray", "start", "--head", f"--port={self.ports['ray']}",
+        """Two nodes of one core; without namespaces one of them is the head."""
+        common = ["--block", "--object-store-memory=100000000"]
+        head = [
+            "ray", "start", "--head", f"--port={self.ports['ray']}",
             f"--ray-client-server-port={self.ports['ray_client']}", "--include-dashboard=false",
-            "--node-ip-address=127.0.0.1", *common,
-        )  # fmt: skip
-        self._await("ray-head", lambda: listens(self.ports["ray"]))
-        self._run("ray-worker", "ray", "start", f"--address=127.0.0.1:{self.ports['ray']}", *common)
+            f"--node-ip-address={self.host}", f"--temp-dir={self._ray_folder}", *common,
+        ]  # fmt: skip
+        self._run("ray-head", *head, f"--num-cpus={0 if self._networks else 1}")
+        self._await("ray-head", lambda: listens(self.ports["ray"], self.host))
+        worker = ["ray", "start", f"--address={self.host}:{self.ports['ray']}", "--num-cpus=1"]
+        for name in self.nodes:
+            if self._networks:
+                network = self._network_of(name)
+                address = f"--node-ip-address={self._networks.address(network)}"
+                self._run(name, "ip", "netns", "exec", network, *worker, *common, address)
+            else:
+                self._run(name, *worker, *common)
+        if self.supervised:
+            self._watch.start()
+
+    def _network_of(self, node: str) -> str:
+        assert self._networks is not None
+        return self._networks.names[self.nodes.index(node)]
 
     def _make_bucket(self) -> None:
         import boto3
@@ -205,10 +279,10 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def listens(port: int) -> bool:
+def listens(port: int, host: str = "127.0.0.1") -> bool:
     """Tell whether something listens on the port."""
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        return client.connect_ex((host, port)) == 0
 
 
 def answers(url: str) -> bool:
@@ -233,7 +307,9 @@ def main() -> None:
     """Run a cluster until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    cluster = Cluster(parser.parse_args().folder)
+    parser.add_argument("--namespaces", action="store_true", help="a network for each Ray node")
+    options = parser.parse_args()
+    cluster = Cluster(options.folder, namespaces=options.namespaces)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cluster.start()

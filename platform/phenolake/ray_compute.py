@@ -1,10 +1,12 @@
 """Map an engine function over fields on a Ray cluster: the same results as on this machine.
 
-A worker that dies costs the fields it was at; Ray gives them to another.
+A worker that dies costs the fields it was at; Ray gives them to another. What the engine logs there
+is logged here.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ from phenolake.errors import ConfigurationError
 #: Fields given out ahead of the oldest one that is not done yet, for each worker.
 _AHEAD = 2
 _RETRIES = 5
+_ENGINE = "phenolake"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,11 @@ class RayCompute:
 
     @property
     def worker_count(self) -> int:
-        """Fields worked on at the same time."""
+        """Fields worked on at the same time; 1 where a cluster that grows has no worker yet."""
         resources = self._ray().cluster_resources()
-        has, each = (resources.get("GPU", 0), self.gpus) if self.gpus else (resources["CPU"], 1)
+        has, each = (
+            (resources.get("GPU", 0), self.gpus) if self.gpus else (resources.get("CPU", 0), 1)
+        )
         available = max(1, int(has / each))
         return min(self.workers, available) if self.workers else available
 
@@ -54,15 +61,17 @@ class RayCompute:
         """Apply `function` to every item; results come in order, lazily.
 
         Items are taken as workers become free, so that a plate's pixels never wait in memory.
+        Workers that come and go while a plate is at work are counted anew for each item.
         """
         ray = self._ray()
+        workers = self.worker_count
+        _log.info("fields go to a Ray cluster with room for %d at once", workers)
         submit = self._to_actors(ray, function) if self.gpus else self._to_tasks(ray, function)
         waiting: deque[Any] = deque()
-        most = _AHEAD * self.worker_count
         try:
             for item in items:
                 waiting.append(submit(item))
-                if len(waiting) >= most:
+                while len(waiting) >= _AHEAD * self.worker_count:
                     yield _result(ray, waiting.popleft())
             while waiting:
                 yield _result(ray, waiting.popleft())
@@ -101,24 +110,55 @@ class RayCompute:
         return ray
 
 
+@dataclass(frozen=True)
+class _Said:
+    """A line that the engine logged in a worker."""
+
+    logger: str
+    level: int
+    text: str
+
+
+class _Listener(logging.Handler):
+    """Keeps what the engine logs while one field is at work."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[_Said] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line, ready to travel."""
+        self.lines.append(_Said(record.name, record.levelno, record.getMessage()))
+
+
 class _Holder:
     """Keeps a function, and with it the model that it loads, for many items."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self._function = function
 
-    def apply(self, item: Any) -> Any:
-        """Result for one item."""
-        return self._function(item)
+    def apply(self, item: Any) -> tuple[Any, list[_Said]]:
+        """Result for one item, and what was logged for it."""
+        return _apply(self._function, item)
 
 
-def _apply(function: Callable[[Item], Result], item: Item) -> Result:
-    return function(item)
+def _apply(function: Callable[[Item], Result], item: Item) -> tuple[Result, list[_Said]]:
+    listener, engine = _Listener(), logging.getLogger(_ENGINE)
+    if engine.getEffectiveLevel() > logging.INFO:
+        engine.setLevel(logging.INFO)
+    engine.addHandler(listener)
+    try:
+        return function(item), listener.lines
+    finally:
+        engine.removeHandler(listener)
 
 
 def _result(ray: Any, reference: Any) -> Any:
     """The result, or the error that the function itself raised, as a local run would."""
     try:
-        return ray.get(reference)
+        result, said = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
+    for line in said:
+        logging.getLogger(line.logger).log(line.level, "%s", line.text)
+    return result

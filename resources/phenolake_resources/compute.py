@@ -19,8 +19,9 @@ class ComputeResource(dg.ConfigurableResource):
     ray_address: str = Field("", description="Ray cluster; empty: this machine")
     ray_gpus: float = Field(0, ge=0, description="GPUs of one Ray worker; 0 uses cores only")
 
-    def open(self) -> Compute:
-        """Something that maps engine functions over fields."""
+    def open(self, *, network: bool = False) -> Compute:
+        """Something that maps engine functions over fields; those with a `network` get the GPUs."""
         if self.ray_address:
-            return RayCompute(self.ray_address, self.ray_gpus, self.workers)
+            gpus = self.ray_gpus if network else 0
+            return RayCompute(self.ray_address, gpus, self.workers)
         return LocalCompute(self.workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -34,11 +35,24 @@ def count_and_die_once(task: tuple[str, int]) -> int:
 
 
 class Model:
-    """Something slow to load, kept by the worker that holds it."""
+    """Something slow to load: leaves a mark in a folder each time that it is."""
 
-    def __init__(self) -> None:
-        self.loads = 0
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.weights: list[int] | None = None
 
-    def __call__(self, number: int) -> tuple[int, int, int]:
-        self.loads += not self.loads
-        return number * number, os.getpid(), self.loads
+    def __call__(self, number: int) -> tuple[int, int]:
+        if self.weights is None:
+            (self.folder / f"{os.getpid()}-{time.time_ns()}").touch()
+            self.weights = [number * number for number in range(100)]
+        return self.weights[number], os.getpid()
+
+
+def speak(number: int) -> int:
+    """What the engine does when something about a field is worth a line."""
+    log = logging.getLogger("phenolake.segmentation.tiling")
+    log.info("field %d is large", number)
+    if number == 1:
+        log.warning("field %d is dark", number)
+    log.debug("nobody wants this")
+    return number

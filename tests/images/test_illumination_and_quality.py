@@ -16,7 +16,7 @@ from phenolake.images.correction import Correction
 from phenolake.images.illumination import estimate_illumination
 from phenolake.images.quality import flag_outliers, plane_quality, power_log_log_slope
 from phenolake.images.sites import Site, read_site
-from phenolake.lake import encode_array
+from phenolake.lake import Lake, encode_array
 from phenolake.stages.light import illumination_file, read_corrected
 from plates import blobs
 
@@ -135,7 +135,7 @@ def test_the_rule_of_the_table_reaches_the_pixels(tmp_path: Path) -> None:
     ):
         row = {"channel": "DNA", "illumination": encode_array(half), "height": 4, "width": 6}
         rows = pl.DataFrame([{**row, "convention": convention, "subtracted": float(subtracted)}])
-        with illumination_file(rows, ["DNA"]) as file:
+        with illumination_file(rows, ["DNA"], Lake(str(tmp_path / "lake"))) as file:
             np.testing.assert_allclose(read_corrected(one, file), expected)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import duckdb
 import numpy as np
@@ -10,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from chaos.fault_proxy import fault_proxy
 from lake.lake_frames import cells, plate, profiles
 from phenolake.errors import LakeLocationError, QueryError, TableMissingError
 from phenolake.lake import Lake, write_catalog
@@ -105,3 +108,35 @@ def test_a_catalog_of_a_lake_on_s3_holds_copies_without_pixels_and_cells(lake, t
 def test_a_bucket_that_does_not_exist_is_named(lake):
     with pytest.raises(LakeLocationError, match="s3://no-such-bucket/x"):
         Lake("s3://no-such-bucket/x").validate()
+
+
+def test_a_reader_sees_the_newest_commit_of_any_writer_and_keeps_what_it_has(lake):
+    other = Lake(lake.uri)
+    lake.write(WELL_PROFILES, profiles(2, 1.0), plate("P1"))
+    held = lake.table("well_profiles")
+    assert lake.read("well_profiles").height == 2
+    script = f"""
+import sys; sys.path[:0] = {sys.path!r}
+from chaos.fault_proxy import fault_proxy
+from lake.lake_frames import plate, profiles
+from phenolake.lake import Lake
+from phenolake.tables import WELL_PROFILES
+Lake({lake.uri!r}).write(WELL_PROFILES, profiles(3, 2.0), plate("P2"))
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert lake.version("well_profiles") == other.version("well_profiles") == 1
+    assert other.read("well_profiles").height == 5
+    other.write(WELL_PROFILES, profiles(1, 1.0), plate("P1"))
+    assert lake.read("well_profiles").height == 4
+    assert lake.read("well_profiles", version=1).height == 5
+    assert held.collect().height == 2
+
+
+def test_a_table_that_nobody_changed_is_asked_for_in_one_request(lake, endpoint, monkeypatch):
+    lake.write(WELL_PROFILES, profiles(2, 1.0), plate("P1"))
+    with fault_proxy(endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        assert lake.version("well_profiles") == 0
+        opened = sum(proxy.requests.values())
+        assert lake.exists("well_profiles")
+        assert sum(proxy.requests.values()) == opened + 1

@@ -22,6 +22,7 @@ from tenacity import (
 from phenolake.errors import LakeError
 from phenolake.lake.location import Location
 from phenolake.lake.log import commit_of
+from phenolake.lake.newest import hand_on
 from phenolake.lake.snapshot import Snapshot
 
 ATTEMPTS = 40
@@ -77,7 +78,10 @@ def commit_and_confirm(
             with attempt:
                 snapshot = _newest(location, layer, name, known)
                 known = None
-                return _attempt(location, layer, name, snapshot, said, act)
+                version = _attempt(location, layer, name, snapshot, said, act)
+                if snapshot is not None:
+                    hand_on(snapshot)
+                return version
     except RetryError as error:
         raise LakeError(
             f"table {name!r}: other writers of {part} won {ATTEMPTS} times; "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +21,10 @@ _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FULL_TEXT = ("No space left on device", "Disk quota exceeded")
 _NOT_WRITABLE_TEXT = ("Permission denied", "Read-only file system", "ACCESS_DENIED", "AccessDenied")
+
+#: When this process last wrote to a store successfully, and for how long that is taken for granted.
+_ANSWERED: dict[tuple[str | None, ...], float] = {}
+_TRUSTED_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,16 @@ class Location:
                 str(Path(self.uri, *below)), arrow_fs.LocalFileSystem(use_mmap=False)
             )
         prefix = "/".join((self.uri.removeprefix("s3://"), *below))
-        return arrow_fs.SubTreeFileSystem(prefix, self._s3())
+        return arrow_fs.SubTreeFileSystem(prefix, _s3_filesystem(*self.store))
 
-    def _s3(self) -> arrow_fs.FileSystem:
+    @property
+    def store(self) -> tuple[str | None, ...]:
+        """Endpoint, region and credentials of the object store as they are now."""
+
         def setting(name: str) -> str | None:
             return self.options.get(name) or self.options.get(name.lower()) or os.environ.get(name)
 
-        return _s3_filesystem(
+        return (
             setting("AWS_ENDPOINT_URL_S3")
             or setting("AWS_ENDPOINT_URL")
             or setting("AWS_ENDPOINT"),
@@ -109,6 +118,8 @@ class Location:
     def validate(self) -> None:
         """Make the folder where it is missing, and write and delete a small file.
 
+        A store that took it is not asked again for ten minutes.
+
         Raises
         ------
         LakeLocationError
@@ -125,6 +136,9 @@ class Location:
             self._validate_s3()
 
     def _validate_s3(self) -> None:
+        place = (*self.store, self.uri)
+        if time.monotonic() - _ANSWERED.get(place, -math.inf) < _TRUSTED_S:
+            return
         probe = f".phenolake-probe-{os.getpid()}"
         filesystem = self.filesystem()
         try:
@@ -137,6 +151,7 @@ class Location:
             raise LakeLocationError(
                 self.uri, f"the object store does not answer as expected ({_first_line(error)})"
             ) from error
+        _ANSWERED[place] = time.monotonic()
 
 
 def _first_line(error: BaseException) -> str:
@@ -159,4 +174,5 @@ def _s3_filesystem(
         access_key=access_key,
         secret_key=secret_key,
         session_token=session_token,
+        allow_delayed_open=True,  # a small file is one request, not three
     )

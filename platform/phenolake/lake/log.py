@@ -43,6 +43,15 @@ def commit_of(filesystem: arrow_fs.FileSystem, version: int) -> dict[str, Any] |
         return None
 
 
+def has_version(filesystem: arrow_fs.FileSystem, version: int) -> bool:
+    """Tell whether the log holds a version, in one request to an object store."""
+    try:
+        filesystem.open_input_file(f"_delta_log/{version:020d}.json").close()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def newest_checkpoint(filesystem: arrow_fs.FileSystem) -> int | None:
     """Version that the last checkpoint of the log holds; None when there is none."""
     try:

@@ -17,6 +17,7 @@ from phenolake.lake.commits import Commit
 from phenolake.lake.delta_writer import replace_mart, replace_partition
 from phenolake.lake.location import Location
 from phenolake.lake.log import commits
+from phenolake.lake.newest import newest
 from phenolake.lake.query import QueryLimits, answer
 from phenolake.lake.restoration import restore_partition
 from phenolake.lake.scan import lazy_frame, row_group_batches
@@ -82,7 +83,7 @@ class Lake:
 
     def exists(self, name: str) -> bool:
         """Tell whether the table has a version."""
-        return Snapshot.open(self.location, self._layer(name), name) is not None
+        return newest(self.location, self._layer(name), name) is not None
 
     def write(
         self,
@@ -288,8 +289,7 @@ class Lake:
 
         versions = dict(versions or {})
         snapshots = [
-            Snapshot.open(self.location, layer, name, versions.pop(name, None))
-            for layer, name in self.tables()
+            self._at(layer, name, versions.pop(name, None)) for layer, name in self.tables()
         ]
         for name in versions:
             raise TableMissingError(name, self.uri)
@@ -333,10 +333,15 @@ class Lake:
         return here.get(name, str(Layer.MARTS))
 
     def _snapshot(self, name: str, version: int | None = None) -> Snapshot:
-        snapshot = Snapshot.open(self.location, self._layer(name), name, version)
+        snapshot = self._at(self._layer(name), name, version)
         if snapshot is None:
             raise TableMissingError(name, self.uri)
         return snapshot
+
+    def _at(self, layer: str, name: str, version: int | None) -> Snapshot | None:
+        if version is None:
+            return newest(self.location, layer, name)
+        return Snapshot.open(self.location, layer, name, version)
 
     def _reading(self, name: str, version: int | None = None) -> Snapshot:
         snapshot = self._snapshot(name, version)

@@ -1,11 +1,13 @@
-"""Hand a plate's illumination functions to worker processes: one file, mapped by all of them."""
+"""Hand a plate's illumination functions to its workers: one file, mapped by all of them."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,20 +16,33 @@ import polars as pl
 
 from phenolake.images.correction import Correction
 from phenolake.images.sites import Site, read_site
-from phenolake.lake import decode_array
+from phenolake.lake import Lake, decode_array
+from phenolake.stages.work_folder import work_folder
+
+#: A file so old is a killed run's.
+_FORGOTTEN_S = 2 * 86400
 
 
 @contextmanager
-def illumination_file(functions: pl.DataFrame, channels: Sequence[str]) -> Iterator[Path | None]:
+def illumination_file(
+    functions: pl.DataFrame, channels: Sequence[str], lake: Lake
+) -> Iterator[Path | None]:
     """Write rows of `illumination_functions` to a temporary file, float32 (channel, y, x).
 
-    Yields None when a channel has no function: then images are used as they are.
+    It lies in the lake's work folder, where workers on other machines find it. Yields None when a
+    channel has no function: then images are used as they are.
     """
     rows = {row["channel"]: row for row in functions.iter_rows(named=True)}
     if not all(channel in rows for channel in channels):
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="phenolake-") as folder:
+    place = work_folder(lake) / "illumination"
+    place.mkdir(parents=True, exist_ok=True)
+    for left in place.iterdir():
+        with suppress(FileNotFoundError):  # another plate's, gone just now
+            if left.stat().st_mtime < time.time() - _FORGOTTEN_S:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         path = Path(folder) / "illumination.npy"
         stack = [
             decode_array(rows[c]["illumination"], (rows[c]["height"], rows[c]["width"]))

@@ -64,7 +64,8 @@ def cut_plate(
     sites = complete_sites(lake.read("raw_image_catalog", key.where), config)
     quality = lake.read("image_quality", key.where, columns=["channel", "p99_intensity"])
     scales = tuple(float(scale) for scale in channel_scales(quality, config.roles))
-    with illumination_file(lake.read("illumination_functions", key.where), config.roles) as light:
+    functions = lake.read("illumination_functions", key.where)
+    with illumination_file(functions, config.roles, lake) as light:
         tasks = sites_with_masks(sites, lake.batches("segmentation_masks", key.where))
         for cut in compute.map(CropSite(scales, light, config.crops), tasks):
             if isinstance(cut, Problem):

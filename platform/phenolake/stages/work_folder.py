@@ -1,4 +1,4 @@
-"""Where unfinished work of a lake is kept, so that a killed run goes on."""
+"""Where unfinished work of a lake is kept, so that a killed run goes on and other machines find it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from phenolake.lake import Lake
 
 
 def work_folder(lake: Lake) -> Path:
-    """The folder beside a local lake; for a lake elsewhere, in the user's cache."""
+    """The folder beside a local lake; for a lake elsewhere, in PHENOLAKE_HOME or the user's cache.
+
+    Workers on other machines read and write here too, so on a cluster PHENOLAKE_HOME is a volume
+    that all of them have.
+    """
     if lake.location.is_local:
         return Path(lake.uri).parent / "work"
+    home = os.environ.get("PHENOLAKE_HOME")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "phenolake" / hashlib.sha256(lake.uri.encode()).hexdigest()[:16]
+    name = hashlib.sha256(lake.uri.encode()).hexdigest()[:16]
+    return (Path(home).expanduser().resolve() / "work" if home else cache / "phenolake") / name
