@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -14,6 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+
+from phenolake.errors import ImageReadError, ModelFileError, ScreenConfigError
+from phenolake.importing.cellpose_seg import read_cellpose_seg
+from phenolake.modeling.weights import read_model
+from phenolake.profiling import FittedRecipe
+from phenolake.screens.discover import Screen
+from phenolake.segmentation.compact_weights import read_compact
 
 READ = """
 import resource, sys
@@ -126,3 +134,60 @@ def test_a_bomb_takes_little_memory(tmp_path, make, name, refused):
     assert bool(sentences) == bool(refused)
     assert all(re.search(refused, sentence) for sentence in sentences)
     assert not (path / "ran").exists()
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+def safetensors(header: bytes, body: bytes = b"", length: int | None = None) -> bytes:
+    return struct.pack("<Q", len(header) if length is None else length) + header + body
+
+
+def tensor(shape: list[int], end: int) -> bytes:
+    about = {"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}
+    return safetensors(json.dumps(about).encode(), bytes(4))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        safetensors(b"{}", length=2**63),
+        safetensors(b"{}", length=90 << 20),
+        safetensors(f'{{"a": {DEEP}}}'.encode()),
+        safetensors(json.dumps({"__metadata__": {"phenolake": DEEP}}).encode()),
+        tensor([2**40, 2**40], 4),
+        tensor([2**30], 2**32),
+    ],
+    ids=["length", "header", "deep", "deep text", "shape", "offsets"],
+)
+def test_weights_whose_header_lies_are_one_sentence(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    for read in (FittedRecipe.load, read_compact):
+        with pytest.raises(ModelFileError) as refusal:
+            read(path)
+        assert "\n" not in str(refusal.value)
+        assert len(str(refusal.value)) < 500
+
+
+@pytest.mark.parametrize("text", [DEEP, f'{{"format": {DEEP}}}', '{"format": ' + "9" * 5000 + "}"])
+def test_a_description_of_a_model_that_no_parser_can_hold_is_one_sentence(tmp_path, text):
+    (tmp_path / "model.json").write_text(text)
+    (tmp_path / "model.safetensors").write_bytes(safetensors(b"{}"))
+    with pytest.raises(ModelFileError, match="not a usable model"):
+        read_model(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["9" * 6000, DEEP, "{a: " * 5000 + "1" + "}" * 5000])
+def test_yaml_that_no_parser_can_hold_is_one_sentence(tmp_path, value):
+    (tmp_path / "screen.yaml").write_text(f"wells: {value}")
+    with pytest.raises(ScreenConfigError, match="not readable as YAML"):
+        Screen.open(tmp_path)
+
+
+def test_a_mask_that_claims_more_than_its_file_holds_is_refused(tmp_path):
+    header = b"{'descr': '<u2', 'fortran_order': False, 'shape': (1000000, 1000000)}\n"
+    path = tmp_path / "a_seg.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+    with pytest.raises(ImageReadError, match="truncated"):
+        read_cellpose_seg(path)

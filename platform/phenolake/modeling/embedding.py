@@ -74,5 +74,5 @@ def _kind(folder: Path) -> str:
         return str(json.loads(path.read_text()).get("kind"))
     except FileNotFoundError as error:
         raise ModelFileError(path, "missing; a model is two files") from error
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ModelFileError(path, f"not a usable model ({error})") from error

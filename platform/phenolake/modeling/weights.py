@@ -82,6 +82,7 @@ def _read(folder: Path) -> Model | Encoder:
         TypeError,
         ValueError,
         IndexError,
+        RecursionError,
         SafetensorError,
         ConfigurationError,
     ) as error:

@@ -120,7 +120,7 @@ class FittedRecipe:
             )
             recipe = Recipe(**{**about["recipe"], "steps": tuple(about["recipe"]["steps"])})
             return cls(recipe, about["batch"], tuple(about["by"]), steps)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise ModelFileError(source, f"no fitted recipe, or damaged ({reason})") from error
 

@@ -285,10 +285,11 @@ def load_screen_config(path: Path, default_name: str) -> ScreenConfig:
                 raise ScreenConfigError(
                     path, f"larger than {_MOST_BYTES} bytes; this is no screen.yaml"
                 )
-            values = yaml.safe_load(content.decode("utf-8")) or {}
         except OSError as error:
             raise ScreenConfigError(path, f"can't be opened: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            values = yaml.safe_load(content.decode("utf-8")) or {}
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise ScreenConfigError(path, f"not readable as YAML: {reason}") from error
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
