@@ -15,13 +15,7 @@ from phenolake.exporting.files import outlines_of, write_rois, write_tiffs
 from phenolake.exporting.ome_zarr_plate import write_ome_zarr
 from phenolake.exporting.sites import sites_of
 from phenolake.exporting.tables import write_table
-from phenolake.lake import Lake
-from small_lake import DRUG, PLATE, SCREEN, WHERE, make_lake
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory) -> Lake:
-    return make_lake(tmp_path_factory.mktemp("lake"))
+from small_lake import DRUG, PLATE, SCREEN, WHERE
 
 
 def test_anndata_has_features_as_x_and_metadata_as_obs(lake, tmp_path):

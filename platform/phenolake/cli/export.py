@@ -72,7 +72,7 @@ def open_in_napari(screen: str, plate: str, well: str) -> int:
     from phenolake.exporting.sites import sites_of
 
     try:
-        import napari  # type: ignore[import-not-found]
+        import napari
     except ImportError as error:
         raise LibraryMissingError("napari[all]", "opening a well in napari") from error
     viewer = napari.Viewer(title=f"{plate} {well}")
