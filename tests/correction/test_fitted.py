@@ -7,7 +7,7 @@ import pytest
 from phenolake import correction
 from phenolake.correction import fit_correction, load_correction
 from phenolake.correction.combat import posterior
-from phenolake.errors import ControlsMissingError, UnknownNameError
+from phenolake.errors import ControlsMissingError, ModelFileError, UnknownNameError
 
 IS_CONTROL = pl.col("Metadata_ControlType") == "negcon"
 FEATURES = [f"f{i}" for i in range(6)]
@@ -64,6 +64,15 @@ def test_a_new_batch_does_not_move_the_old_ones(wells, method):
     shift = np.abs(controls(both[120:]).mean(axis=0) - controls(both[:120]).mean(axis=0)).mean()
     raw = np.abs(controls(new).mean(axis=0) - controls(old).mean(axis=0)).mean()
     assert shift < 0.6 * raw
+
+
+@pytest.mark.parametrize("content", [None, b"other bytes", b""])
+def test_a_file_that_holds_no_correction_is_named(tmp_path, content):
+    path = tmp_path / "fit.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelFileError, match="not a stored correction"):
+        load_correction(path)
 
 
 def test_a_batch_without_controls_is_named(wells):

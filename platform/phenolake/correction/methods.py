@@ -14,7 +14,7 @@ from phenolake.correction.complete_features import complete_matrix
 from phenolake.correction.harmony_model import Harmony
 from phenolake.correction.sphering import Sphering
 from phenolake.correction.wells import Wells
-from phenolake.errors import ConfigurationError, UnknownNameError
+from phenolake.errors import ConfigurationError, ModelFileError, UnknownNameError
 from phenolake.profiling.feature_matrix import chosen_rows, key_columns, metadata_columns
 
 Correction = BatchMaps | Harmony | Sphering
@@ -115,14 +115,23 @@ def fit_and_correct(
 
 
 def load_correction(path: str | Path) -> Correction:
-    """Read a correction that its `save` wrote, whatever the method."""
-    from safetensors import safe_open
+    """Read a correction that its `save` wrote, whatever the method.
 
-    with safe_open(path, framework="numpy") as file:
-        method = (file.metadata() or {}).get("method", "sphering")
-    if method in LINEAR:
-        return BatchMaps.load(path)
-    return Harmony.load(path) if method == Harmony.method else Sphering.load(path)
+    Raises
+    ------
+    ModelFileError
+        If the file is something else, or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            method = (file.metadata() or {}).get("method", "sphering")
+        if method in LINEAR:
+            return BatchMaps.load(path)
+        return Harmony.load(path) if method == Harmony.method else Sphering.load(path)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(path, f"not a stored correction, or damaged ({error})") from error
 
 
 def _fit(
