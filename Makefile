@@ -9,12 +9,12 @@ ifeq ($(DEVICE),cpu)
 CONSTRAINTS := constraints-cpu.txt
 SIZE := 3 GB
 DEMO_EXTRAS :=
-TEST_EXTRAS := [s3,cluster,test]
+TEST_EXTRAS := [s3,cluster,docs,test]
 else
 CONSTRAINTS := constraints.txt
 SIZE := 8 GB
 DEMO_EXTRAS := [cellpose]
-TEST_EXTRAS := [cellpose,s3,cluster,test]
+TEST_EXTRAS := [cellpose,s3,cluster,docs,test]
 endif
 
 # Numeric kernels are compiled at install, so that no first run waits for them.
@@ -24,13 +24,14 @@ WARM = echo "Compiling kernels (a minute, once)"; $(BIN)/python -c "from phenola
 DEMO_STAMP := $(VENV)/.demo-$(DEVICE)
 TEST_STAMP := $(VENV)/.test-$(DEVICE)
 
-.PHONY: help demo test ui lint types imports format clean
+.PHONY: help demo test ui docs lint types imports format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     simulate a small screen, run every asset on it, say where to look"
 	@echo "make test     the whole test suite"
 	@echo "make ui       Dagster's and MLflow's web pages on the lake"
+	@echo "make docs     the documentation as a site in docs/site, with the Python API"
 	@echo "make lint     ruff: style, docstrings, formatting"
 	@echo "make types    mypy"
 	@echo "make imports  which package may import which"
@@ -43,6 +44,10 @@ demo: $(DEMO_STAMP)
 
 ui: $(DEMO_STAMP)
 	$(BIN)/phenolake ui
+
+docs: $(TEST_STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/site
+	@echo "Open docs/site/index.html"
 
 test: $(TEST_STAMP)
 	$(BIN)/python -m pytest
@@ -62,7 +67,7 @@ format: $(TEST_STAMP)
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache dbt/target dbt/logs
+	rm -rf $(VENV) docs/site .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache dbt/target dbt/logs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An install for one device replaces that for the other, so all stamps go first.

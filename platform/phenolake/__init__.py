@@ -17,7 +17,9 @@ __all__ = ["open_lake"]
 _SUBMODULES = frozenset(
     (
         "correction",
+        "dose_response",
         "evaluation",
+        "exporting",
         "features",
         "modeling",
         "pictures",
@@ -29,7 +31,19 @@ _SUBMODULES = frozenset(
 
 
 def open_lake(uri: str) -> Lake:
-    """Open the lake at a folder or `s3://` URI; SQL, polars and time travel hang off it."""
+    """Open a lake; SQL, polars and time travel hang off it. Nothing is read or made yet.
+
+    Parameters
+    ----------
+    uri
+        Folder of the tables (`lake/tables` where `phenolake` runs with its defaults), or
+        `s3://bucket/prefix` with credentials in the AWS_* environment variables.
+
+    Raises
+    ------
+    LakeLocationError
+        If the URI has an unknown scheme.
+    """
     from phenolake.lake import Lake
 
     return Lake(uri)

@@ -8,17 +8,30 @@ import pytest
 from typer.main import get_command
 
 from phenolake.cli import app
+from phenolake.screens.settings_page import settings_page
 from phenolake.tables.reference_page import reference_page
 
 
 def pages(repository):
-    return [*sorted((repository / "docs").glob("*.md")), repository / "README.md"]
+    folder = repository / "docs"
+    return [
+        *sorted(folder.glob("*.md")),
+        *sorted(folder.glob("api/*.md")),
+        repository / "README.md",
+    ]
 
 
 def test_table_reference_is_up_to_date(repository):
     written = (repository / "docs" / "tables.md").read_text(encoding="utf-8")
     assert written == reference_page(repository / "dbt" / "models" / "marts"), (
         "run `python -m phenolake.tables.reference_page docs/tables.md dbt/models/marts`"
+    )
+
+
+def test_settings_reference_is_up_to_date(repository):
+    written = (repository / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written == settings_page(), (
+        "run `python -m phenolake.screens.settings_page docs/settings.md`"
     )
 
 
@@ -39,10 +52,13 @@ def test_links_between_pages_lead_somewhere(repository):
         "comparison",
         "operations",
         "profiles",
+        "concepts",
+        "exports",
+        "your-screen",
     ],
 )
 def test_commands_on_a_page_exist(repository, name):
-    known = {c.name or c.callback.__name__ for c in app.registered_commands}
+    known = set(get_command(app).commands)
     text = (repository / "docs" / f"{name}.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`?phenolake ([a-z][a-z-]+)", text))
     assert named <= known

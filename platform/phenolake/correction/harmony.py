@@ -102,6 +102,10 @@ def harmonize(
         `numpy`, or `torch` with an optional device: `torch:cuda`.
     centres
         First cluster centres, (dimension, cluster); None finds them by k-means on unit vectors.
+
+    References
+    ----------
+    Korsunsky et al., Nat. Methods 16:1289 (2019).
     """
     settings = settings or HarmonySettings()
     order = np.argsort(batches, kind="stable")  # each batch is a run of rows

@@ -37,7 +37,7 @@ class Curve:
     misfit_p
         Lack-of-fit F test of dose means against replicates; NaN without replicates.
     misfit
-        Root mean square distance of dose means from the curve, as a share of |full - zero|.
+        Root mean square distance of dose means from the curve, as a share of `|full - zero|`.
     no_activity, outside_tested_range, poor_fit
         Flags by the limits; the last two are False where there is no activity.
     """

@@ -10,7 +10,12 @@ from numpy.typing import ArrayLike
 
 
 def z_prime(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Z' = 1 - 3 (SD_pos + SD_neg) / |mean_pos - mean_neg|; at most 1, -inf for equal means.
+    """`Z' = 1 - 3 (SD_pos + SD_neg) / |mean_pos - mean_neg|`; at most 1, -inf for equal means.
+
+    Parameters
+    ----------
+    positive, negative
+        A value per control well; NaN is left out, SDs have ddof 1.
 
     References
     ----------
@@ -21,7 +26,12 @@ def z_prime(positive: ArrayLike, negative: ArrayLike) -> float:
 
 
 def ssmd(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Strictly standardized mean difference, (mean_pos - mean_neg) / sqrt(SD_pos^2 + SD_neg^2).
+    """Strictly standardized mean difference, `(mean_pos - mean_neg) / sqrt(SD_pos^2 + SD_neg^2)`.
+
+    Parameters
+    ----------
+    positive, negative
+        A value per well; NaN is left out, SDs have ddof 1.
 
     References
     ----------

@@ -99,6 +99,20 @@ def batch_scores(
     table has it) and batch. Wells of `reference` count for batch mixing and not for biology.
     Neighbourhoods have a quarter of the mean batch's wells, 10 to 90. Where each perturbation was
     in one batch only, batch and biology are confounded, and no score can tell them apart.
+
+    Parameters
+    ----------
+    profiles
+        A row per well, usually corrected.
+    perturbation, moa, batch, concentration, plate
+        Columns that hold them; the table may lack any but the batch: those scores are NaN.
+    reference
+        Expression that chooses the control wells; None: there are none.
+
+    References
+    ----------
+    kBET, LISI and graph connectivity as in `kbet_acceptance`, `local_diversity` and
+    `graph_connectivity`; Drop (NSC - NSCB): Ando et al., bioRxiv 161422 (2017).
     """
     frame = profiles.lazy().collect()
     frame = frame.drop_nulls(key_columns(frame, batch))

@@ -61,6 +61,16 @@ def moa_accuracy(
     perturbation, moa, batch
         Columns that hold them; `batch` is needed for NSCB only.
 
+    Returns
+    -------
+    MoaAccuracy
+        `accuracy`, its interval, `n`, and a table of each profile's nearest neighbour.
+
+    Raises
+    ------
+    UnknownNameError
+        If the scheme or a column does not exist.
+
     Notes
     -----
     Two profiles are compared on the features that both have. Of equally similar neighbours the

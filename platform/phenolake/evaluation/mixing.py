@@ -42,7 +42,21 @@ def kbet_accepted(
 def kbet_acceptance(
     neighbours: np.ndarray, batches: np.ndarray, significance: float = 0.05
 ) -> float:
-    """Share of wells that `kbet_accepted` passes."""
+    """Share of wells around which batches are mixed as in the whole table (kBET), 0 to 1.
+
+    Pearson's chi-squared test for each well; with perfect mixing 1 - `significance` pass.
+
+    Parameters
+    ----------
+    neighbours
+        Row numbers, shape (well, neighbour).
+    batches
+        Whole numbers from 0, one per well.
+
+    References
+    ----------
+    Büttner et al., Nat. Methods 16:43 (2019).
+    """
     return float(np.mean(kbet_accepted(neighbours, batches, significance)))
 
 
@@ -109,7 +123,21 @@ def label_connectivity(neighbours: np.ndarray, labels: np.ndarray) -> dict[int, 
 
 
 def graph_connectivity(neighbours: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of `label_connectivity`; NaN where no label has two wells."""
+    """Mean share of a label's wells in one connected piece of the neighbour graph, 0 to 1.
+
+    Links count both ways and only within a label; NaN where no label has two wells.
+
+    Parameters
+    ----------
+    neighbours
+        Row numbers, shape (well, neighbour).
+    labels
+        Whole numbers from 0, one per well.
+
+    References
+    ----------
+    Luecken et al., Nat. Methods 19:41 (2022).
+    """
     shares = label_connectivity(neighbours, labels)
     return float(np.mean(list(shares.values()))) if shares else float("nan")
 

@@ -34,7 +34,12 @@ def write_bundle(
     licence
         Licence of the data, e.g. an SPDX name such as CC-BY-4.0; kept in the manifest.
     cells
-        Also single-cell features and embeddings.
+        Also single-cell features, embeddings and objects.
+
+    Returns
+    -------
+    list of Path
+        The files: a Parquet file per table, `manifest.json`, `SHA256SUMS`.
 
     Raises
     ------

@@ -14,7 +14,8 @@ from phenolake.exporting.sites import ExportedSite
 def write_tiffs(sites: Iterable[ExportedSite], out: Path) -> int:
     """Write `<well>_s<site>.ome.tif` and `<well>_s<site>_<compartment>.tif`; returns how many sites.
 
-    Label images are uint16 where labels allow it, else uint32.
+    Images keep their type, axes CYX, with channel names and pixel size as OME metadata. Label
+    images are uint16 (y, x) where labels allow it, else uint32. Existing files are written over.
     """
     import tifffile
 
@@ -72,7 +73,7 @@ def write_rois(sites: Iterable[ExportedSite], out: Path) -> int:
 
 
 def outlines_of(labels: np.ndarray) -> dict[int, np.ndarray]:
-    """Outer outline of each object as corners (x, y) of its pixels, by number.
+    """Outer outline of each object, int32 (point, 2), as corners (x, y) of its pixels, by number.
 
     Of an object in several pieces the largest piece is outlined.
     """

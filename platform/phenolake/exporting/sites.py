@@ -18,7 +18,10 @@ from phenolake.service.reading import LakeReader
 
 @dataclass(frozen=True)
 class ExportedSite:
-    """A site: pixels as acquired where every channel is one plane, (channel, y, x), and masks."""
+    """A site: pixels as acquired where every channel is one plane, (channel, y, x), and masks.
+
+    A stack becomes one plane as in the analysis, uint16. Masks are int32 (y, x), by compartment.
+    """
 
     site: Site
     image: np.ndarray
@@ -30,6 +33,13 @@ def sites_of(
     lake: Lake, screen: str, plate: str, wells: list[str] | None = None
 ) -> Iterator[ExportedSite]:
     """Sites of a plate, or of some of its wells, in order, one in memory at a time.
+
+    Parameters
+    ----------
+    lake, screen, plate
+        What to export; its image files must be where the catalogue says.
+    wells
+        Names such as `A01`; None takes every well with images.
 
     Raises
     ------

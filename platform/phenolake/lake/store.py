@@ -64,7 +64,7 @@ class Lake:
 
     @property
     def uri(self) -> str:
-        """Absolute folder, or `s3://bucket/prefix`."""
+        """Absolute folder, or ``s3://bucket/prefix``."""
         return self.location.uri
 
     def validate(self) -> None:

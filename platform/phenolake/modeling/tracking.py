@@ -45,7 +45,7 @@ class RegisteredVersion:
 
     @property
     def uri(self) -> str:
-        """The version's URI, such as `models:/cells/3`."""
+        """The version's URI, such as ``models:/cells/3``."""
         return f"models:/{self.name}/{self.version}"
 
 

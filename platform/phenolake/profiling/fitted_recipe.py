@@ -168,6 +168,12 @@ def apply_recipe(
     by
         Columns of the groups that steps on a plate treat apart.
 
+    Returns
+    -------
+    polars.DataFrame
+        The same rows in the same order: metadata, then the features or components that are left,
+        float64.
+
     Raises
     ------
     UnknownNameError
@@ -199,7 +205,10 @@ def follow_recipe(
     batch: str = "Metadata_Batch",
     by: str | Iterable[str] = ("Metadata_Plate",),
 ) -> RecipeResult:
-    """Profiles as from `apply_recipe`, the fitted recipe, and what was dropped on the way."""
+    """Profiles as from `apply_recipe`, the fitted recipe, and what was dropped on the way.
+
+    Arguments and errors are those of `apply_recipe`.
+    """
     recipe = recipe_named(recipe)
     frame = well_profiles.lazy().collect()
     context = Context(reference, batch, (by,) if isinstance(by, str) else tuple(by))

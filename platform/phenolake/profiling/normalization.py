@@ -181,7 +181,7 @@ def normal_scores(values: np.ndarray, controls: np.ndarray, scale: np.ndarray) -
 
 
 def signed_log(profiles: pl.DataFrame | pl.LazyFrame, scale: float = 1.0) -> pl.DataFrame:
-    """Profiles with every feature x as sign(x) log(1 + |x| / scale).
+    """Profiles with every feature `x` as `sign(x) log(1 + |x| / scale)`.
 
     Apply it to normalized profiles: a few features of many SDs no longer rule every distance.
     """

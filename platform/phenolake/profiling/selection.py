@@ -102,6 +102,11 @@ def select_features(
     **thresholds
         Fields of `Thresholds`, such as `max_correlation=0.95`.
 
+    Returns
+    -------
+    Selection
+        `profiles` with the kept features, and `dropped`: `feature`, `operation`, `reason`, `value`.
+
     Raises
     ------
     UnknownNameError

@@ -87,7 +87,20 @@ def segment_many(
 ) -> Iterator[dict[str, Labels]]:
     """Yield what `segment` returns for each image in turn.
 
-    Images are read one at a time, or as many as a batch of the method's network takes.
+    Images are read one at a time, or as many as a batch of the method's network takes: tiles of
+    several small images share a batch.
+
+    Parameters
+    ----------
+    images
+        Images as `segment` takes them, all with the same channels; sizes may differ.
+    roles, method, pixel_size_um, nuclei_channel, cell_channel, nuclear_diameter
+        As in `segment`.
+
+    Raises
+    ------
+    ChannelError, UnknownNameError, CellposeMissingError, ModelFileError
+        As in `segment`, when the image at fault is reached.
     """
     name = resolve_method(method).name
     channels = _Choice(roles, nuclei_channel, cell_channel)

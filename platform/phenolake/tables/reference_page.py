@@ -5,8 +5,10 @@ Run `python -m phenolake.tables.reference_page docs/tables.md dbt/models/marts` 
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -30,17 +32,32 @@ def reference_page(marts: Path) -> str:
     marts
         Folder with dbt's descriptions of the marts, `*.yml`.
     """
-    parts = [_HEADER]
+    parts = [_HEADER, _overview(marts)]
     for layer in (Layer.BRONZE, Layer.SILVER, Layer.GOLD):
         parts.append(f"## {layer.value}\n")
         parts += [_table(table) for table in TABLES.values() if table.layer is layer]
     parts.append("## marts\n")
-    for file in sorted(marts.glob("*.yml")):
-        for model in yaml.safe_load(file.read_text(encoding="utf-8"))["models"]:
-            rows = [(c["name"], "", "", c.get("description", "")) for c in model["columns"]]
-            words = " ".join(model["description"].split())
-            parts.append(f"### {model['name']}\n\n{words}\n\n{_rows(rows)}")
+    for model in _models(marts):
+        rows = [(c["name"], "", "", c.get("description", "")) for c in model["columns"]]
+        words = " ".join(model["description"].split())
+        parts.append(f"### {model['name']}\n\n{words}\n\n{_rows(rows)}")
     return "\n".join(parts)
+
+
+def _models(marts: Path) -> list[dict[str, Any]]:
+    """Descriptions of the marts as dbt has them, in the order of the page."""
+    files = sorted(marts.glob("*.yml"))
+    return [m for f in files for m in yaml.safe_load(f.read_text(encoding="utf-8"))["models"]]
+
+
+def _overview(marts: Path) -> str:
+    """A line per table and mart, linked to its section."""
+    rows = [(table.layer.value, table.name, table.grain) for table in TABLES.values()]
+    for model in _models(marts):
+        first = " ".join(model["description"].split()).split(". ")[0].removesuffix(".")
+        rows.append(("marts", model["name"], f"{first[0].lower()}{first[1:]}"))
+    lines = [f"| [{layer}.{name}](#{name}) | {cell(grain)} |" for layer, name, grain in rows]
+    return "\n".join(["| table | rows |", "| --- | --- |", *lines, ""])
 
 
 def _table(table: Table) -> str:
@@ -57,9 +74,14 @@ def _table(table: Table) -> str:
 def _rows(rows: list[tuple[str, str, str, str]]) -> str:
     lines = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
     for name, dtype, unit, meaning in rows:
-        words = " ".join(meaning.split()).replace("|", "\\|")
-        lines.append(f"| `{name}` | {dtype.replace('|', '/')} | {unit} | {words} |")
+        lines.append(f"| `{name}` | {dtype.replace('|', '/')} | {unit} | {cell(meaning)} |")
     return "\n".join(lines) + "\n"
+
+
+def cell(words: str) -> str:
+    """Words for one cell of a Markdown table; outside of code `|` and `<` stand for themselves."""
+    one_line = " ".join(words.split())
+    return re.sub(r"`[^`]*`|[|<]", lambda m: m[0] if m[0][0] == "`" else f"\\{m[0]}", one_line)
 
 
 if __name__ == "__main__":
