@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import tifffile
 
 from phenolake.dose_response import fit_curves
 from phenolake.lake import Lake, encode_labels
+from phenolake.stages.predictions import well_rows
 from phenolake.tables import TABLES
 
 SCREEN, PLATE = "first <screen>", "P 1"
@@ -17,14 +19,15 @@ WHERE = {"Metadata_Screen": SCREEN, "Metadata_Plate": PLATE}
 #: A compound whose name is an attack on pages and queries.
 DRUG = "5' <b>drug</b>/\"; drop table hits; --"
 ROWS, DOSES = "ABC", (0.1, 0.3, 1.0, 3.0, 10.0)
-SIZE = 64
+SIZE, CROP_SIZE = 64, 16
+CHANNELS = ("DNA", "GFP")
 
 
 def make_lake(folder: Path) -> Lake:
     """Write a plate of three rows: column 1 DMSO, columns 2 to 6 the doses of a drug."""
     rng = np.random.default_rng(0)
     lake = Lake(str(folder / "tables"))
-    catalog, quality, masks, objects, cells, wells, predictions = ([] for _ in range(7))
+    catalog, quality, masks, objects, cells, wells, predictions, crops = ([] for _ in range(8))
     for row in ROWS:
         for column, dose in enumerate((None, *DOSES), 1):
             well = {**WHERE, "Metadata_Batch": "B1", "Metadata_Well": f"{row}{column:02d}"}
@@ -43,7 +46,7 @@ def make_lake(folder: Path) -> Lake:
             for site in (1, 2):
                 sited = well | {"Metadata_Site": site}
                 labels = _labels()
-                for channel in ("DNA", "GFP"):
+                for channel in CHANNELS:
                     path = folder / "images" / f"{well['Metadata_Well']}_{site}_{channel}.tif"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     tifffile.imwrite(path, (labels > 0) * np.uint16(20_000 + 1000 * column))
@@ -62,10 +65,13 @@ def make_lake(folder: Path) -> Lake:
                     objects.append(cell | place | {"compartment": "Nuclei"})
                     cells.append(cell | {"Nuclei_AreaShape_Area": float(area + number)})
                     model = {"model_name": "m", "model_version": "1", "mlflow_run_id": "r"}
+                    pixels = rng.integers(0, 255, (2, CROP_SIZE, CROP_SIZE), np.uint8)
+                    crops.append(cell | _crop(pixels))
                     label = "round" if effect > 4 else "flat <i>"
                     predictions.append(
                         cell | model | {"label": label, "true_label": label, "entropy": 0.2}
                         | {"probability": 0.5 + 0.1 * number, "split": "validation"}
+                        | {"probabilities": [{"class": label, "probability": 0.5 + 0.1 * number}]}
                     )  # fmt: skip
     profiles = pl.DataFrame(wells, infer_schema_length=None)
     corrected = profiles.with_columns(
@@ -74,13 +80,17 @@ def make_lake(folder: Path) -> Lake:
     )
     for name, rows in {
         "raw_image_catalog": catalog, "image_quality": quality, "segmentation_masks": masks,
-        "objects": objects, "single_cell_features": cells,
+        "objects": objects, "single_cell_features": cells, "single_cell_crops": crops,
     }.items():  # fmt: skip
         lake.write(TABLES[name], pl.DataFrame(rows, infer_schema_length=None), WHERE)
     lake.write(TABLES["well_profiles"], profiles, WHERE)
     screen = {"Metadata_Screen": SCREEN}
     lake.write(TABLES["batch_corrected_profiles"], corrected, screen)
-    lake.write(TABLES["model_predictions"], pl.DataFrame(predictions), screen)
+    judged = pl.DataFrame(predictions).cast({"probability": pl.Float32})
+    lake.write(TABLES["model_predictions"], judged, screen)
+    lake.write(TABLES["well_predictions"], well_rows(lake.scan("model_predictions")), screen)
+    lake.write(TABLES["profile_similarity"], _similarity(), screen)
+    lake.write(TABLES["quarantine"], _refused(), WHERE | {"stage": "raw_image_catalog"})
     curves = fit_curves(profiles, ["Nuclei_AreaShape_Area"]).with_columns(
         pl.lit(SCREEN).alias("Metadata_Screen"), (pl.col("full") - pl.col("zero")).alias("span")
     )
@@ -109,6 +119,36 @@ def _mask(labels: np.ndarray, compartment: str) -> dict[str, object]:
         "compartment": compartment, "labels": encode_labels(labels), "codec": "labels-zstd-1",
         "height": SIZE, "width": SIZE, "object_count": 3, "method": "classical",
     }  # fmt: skip
+
+
+def _crop(pixels: np.ndarray) -> dict[str, object]:
+    return {"channels": ",".join(CHANNELS), "size": CROP_SIZE, "pixels": pixels.tobytes()}
+
+
+def _similarity() -> pl.DataFrame:
+    """The drug's higher doses are a cluster, its lower ones and DMSO another."""
+    doses = (None, *DOSES)
+    rows = [
+        {
+            "Metadata_Screen": SCREEN, "Metadata_Correction": "none",
+            "Metadata_Perturbation": "DMSO" if dose is None else DRUG,
+            "Metadata_Concentration": dose,
+            "Metadata_ConcentrationUnit": None if dose is None else "uM",
+            "cluster": 1 if (dose or 0) < 1 else 2, "rank": 1, "similarity": 0.5,
+            "neighbour_Perturbation": "DMSO",
+        }
+        for dose in doses
+    ]  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def _refused() -> pl.DataFrame:
+    row = {
+        **WHERE, "stage": "raw_image_catalog", "number": 1, "Metadata_Well": "A01",
+        "problem": "unreadable_image", "expected": "a TIFF", "got": "<i>text</i>",
+        "advice": "copy the file again", "found_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }  # fmt: skip
+    return pl.DataFrame([row])
 
 
 def _hits() -> pl.DataFrame:

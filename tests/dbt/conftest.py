@@ -102,13 +102,15 @@ def two_plates() -> dict[str, pa.Table]:
 
 @pytest.fixture(scope="module")
 def two_plates_and_more(
-    random_wells: pa.Table, screen_with_controls: pa.Table, screen_with_doses: pa.Table
+    random_wells: pa.Table,
+    screen_with_controls: pa.Table,
+    heavy_screen: pa.Table,
+    screen_with_doses: pa.Table,
 ) -> dict[str, pa.Table]:
     """The same, and further screens in `readout_values`."""
+    more = [random_wells, screen_with_controls, heavy_screen, screen_with_doses]
     contents = tables()
-    contents["readout_values"] = pa.concat_tables(
-        [contents["readout_values"], random_wells, screen_with_controls, screen_with_doses]
-    )
+    contents["readout_values"] = pa.concat_tables([contents["readout_values"], *more])
     return contents
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy.special import gamma
 from scipy.stats import false_discovery_control, norm
 from scipy.stats import t as student_t
 
@@ -62,6 +63,28 @@ def screen_with_controls() -> pa.Table:
                 "z_score": 12.0 * name.startswith("active"),
             }
             for plate, offset in (("T1", 100), ("T2", 300))
+            for i, name in enumerate(names)
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def heavy_screen() -> pa.Table:
+    """Three plates with 16 controls and 120 treatments; all differ by heavy-tailed noise alone."""
+    rng = np.random.default_rng(3)
+    names = ["DMSO"] * 16 + [f"inert {i}" for i in range(120)]
+    return readouts(
+        [
+            {
+                "Metadata_Screen": "H",
+                "Metadata_Plate": plate,
+                "Metadata_Well": f"{chr(65 + i // 24)}{i % 24 + 1:02d}",
+                "Metadata_Perturbation": name,
+                "Metadata_ControlType": "negcon" if name == "DMSO" else "trt",
+                "value": rng.standard_t(3),
+                "z_score": 0.0,
+            }
+            for plate in ("H1", "H2", "H3")
             for i, name in enumerate(names)
         ]
     )
@@ -193,16 +216,18 @@ def test_effect_is_the_distance_from_the_controls_of_each_plate(marts):
     assert row["well_names"] == "P1 A05, P2 A02"
 
 
-def test_p_value_has_the_variance_and_the_freedom_of_the_controls(marts):
+def test_p_value_has_the_variance_and_the_freedom_of_controls_and_replicates(marts):
     row = hit_row(marts, "drug")
-    # Two controls and one well weigh 2/3, one control and one well 1/2; only P1 has a variance, 2.
+    # Two controls and one well weigh 2/3, one control and one well 1/2; of the controls only those
+    # of P1 have a variance, 2; the replicates' is 4.5. Two treatments tell of no spread.
     effect, weight = (2 / 3 * 10 + 1 / 2 * 13) / (7 / 6), 7 / 6
-    assert (row["t_freedom"], row["null_model"]) == (1, "controls")
-    assert row["t_score"] == pytest.approx(effect * math.sqrt(weight / 2))
-    assert row["p_value"] == pytest.approx(2 * student_t.sf(row["t_score"], 1), rel=0.25)
+    assert (row["t_freedom"], row["prior_freedom"]) == (2, 1)
+    assert row["null_model"] == "controls and replicates"
+    assert row["t_score"] == pytest.approx(effect * math.sqrt(weight / 3.25))
+    assert row["p_value"] == pytest.approx(2 * student_t.sf(row["t_score"], 2), rel=0.25)
     # Of the two tests of treatments this is the smaller p.
     assert row["q_value"] == pytest.approx(2 * row["p_value"])
-    assert not row["is_hit"], "one degree of freedom is no evidence"
+    assert row["is_hit"] == (row["q_value"] < 0.05)
 
 
 def test_controls_are_flagged_and_kept(marts):
@@ -236,8 +261,9 @@ def test_p_and_q_values_equal_scipys(marts, random_wells):
 
 def test_few_treatments_without_effect_are_hits(marts, screen_with_controls):
     rows = marts["hits"].filter(Metadata_Screen="T", is_control=False)
-    expected = reference_p_values(screen_with_controls.to_pandas())
+    expected, freedom = reference_p_values(screen_with_controls.to_pandas())
     p = rows["p_value"].to_numpy()
+    assert rows["prior_freedom"].unique().to_list() == [freedom]
     np.testing.assert_allclose(p, expected[rows["Metadata_Perturbation"].to_list()], rtol=0.25)
     np.testing.assert_allclose(rows["q_value"], false_discovery_control(p), rtol=1e-9)
     active = rows["Metadata_Perturbation"].str.starts_with("active")
@@ -245,20 +271,43 @@ def test_few_treatments_without_effect_are_hits(marts, screen_with_controls):
     assert (rows.filter(~active)["q_value"] < 0.05).sum() <= 1
 
 
+def test_heavy_tails_lessen_what_the_controls_variance_counts_for(marts, heavy_screen):
+    rows = marts["hits"].filter(Metadata_Screen="H", is_control=False)
+    expected, freedom = reference_p_values(heavy_screen.to_pandas())
+    assert rows["prior_freedom"].unique().to_list() == [freedom]
+    assert freedom < 15, "the controls have 45 degrees of freedom"
+    p = rows["p_value"].to_numpy()
+    np.testing.assert_allclose(p, expected[rows["Metadata_Perturbation"].to_list()], rtol=0.05)
+    assert (rows["q_value"] < 0.05).sum() == 0, "nothing in it differs from the controls"
+
+
 def reference_p_values(wells):
-    """t test of each treatment blocked by plate, with the controls' variance."""
+    """Moderated t test of each treatment blocked by plate, and the prior degrees of freedom."""
     control = wells[wells["Metadata_ControlType"] == "negcon"].groupby("Metadata_Plate")["value"]
     freedom = (control.count() - 1).sum()
     variance = ((control.count() - 1) * control.var()).sum() / freedom
-    answers = {}
-    for name, rows in wells[wells["Metadata_ControlType"] == "trt"].groupby(
-        "Metadata_Perturbation"
-    ):
+    treated = wells[wells["Metadata_ControlType"] == "trt"]
+    tests, own_sds, own_variances = {}, [], []
+    for name, rows in treated.groupby("Metadata_Perturbation"):
         of_plate = rows.groupby("Metadata_Plate")["value"]
         weight = 1 / (1 / of_plate.count() + 1 / control.count())
         effect = (weight * (of_plate.mean() - control.mean())).sum() / weight.sum()
-        answers[name] = 2 * student_t.sf(abs(effect) * np.sqrt(weight.sum() / variance), freedom)
-    return pd.Series(answers)
+        differences = rows["value"] - rows["Metadata_Plate"].map(control.mean())
+        own, own_freedom = differences.var(), len(rows) - 1
+        tests[name] = (effect, weight.sum(), own, own_freedom)
+        normal = np.sqrt(2 / own_freedom) * gamma((own_freedom + 1) / 2) / gamma(own_freedom / 2)
+        own_sds.append(np.sqrt(own) / normal)
+        own_variances.append(own)
+    evenness = np.mean(own_sds) ** 2 / np.mean(own_variances)
+    allowed = np.arange(3, freedom + 1)
+    expected = (gamma((allowed - 1) / 2) / gamma(allowed / 2)) ** 2 * (allowed - 2) / 2
+    prior = min(freedom, 2 + (expected <= evenness).sum())
+    answers = {}
+    for name, (effect, weight, own, own_freedom) in tests.items():
+        moderated = (prior * variance + own_freedom * own) / (prior + own_freedom)
+        score = abs(effect) * np.sqrt(weight / moderated)
+        answers[name] = 2 * student_t.sf(score, prior + own_freedom)
+    return pd.Series(answers), prior
 
 
 def test_v_factor_and_place_on_the_plate_are_those_of_the_engine(marts, screen_with_doses):
@@ -332,7 +381,7 @@ def test_summary_counts_each_well_and_treatment_once(marts):
     assert (row["plates"], row["plates_with_controls"], row["wells"]) == (3, 1, 13)
     assert (row["sites"], row["sites_lost"], row["quarantined"]) == (26, 2, 3)
     assert row["cell_count"] == 27 + 20 + 12
-    assert (row["treatments"], row["hits"]) == (2, 0)
+    assert (row["treatments"], row["hits"]) == (2, 1)
 
 
 def test_doubled_readout_fails_the_build_and_is_named(dbt_build, two_plates):

@@ -22,6 +22,8 @@ PAGES = {
     well_link(SCREEN, PLATE, "B03", outlines="Nuclei", colour_by=AREA): f"{PLATE}, well B03",
     treatment_link(SCREEN, DRUG, 3.0): DRUG,
     screen_link(SCREEN, "classes", label="round"): "Classes and models",
+    screen_link(SCREEN, "saliency", model="m", version="1", label="round"): "Where m looks",
+    screen_link(SCREEN, "clusters", cluster=2): "Clusters of treatments",
     screen_link(SCREEN, "curves"): "Dose curves",
     screen_link(SCREEN, "curve", perturbation=DRUG, response=AREA): AREA,
     screen_link(SCREEN, "map"): "Map of profiles",
@@ -87,6 +89,54 @@ def test_well_opens_with_the_keyboard(browser, address):
     first = browser.find_element("css selector", "svg.plate a")
     first.send_keys(Keys.ENTER)
     wait_for(browser, lambda driver: "well A01" in driver.find_element("tag name", "h1").text)
+
+
+def test_first_tab_leads_past_the_navigation(browser, address):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(address + screen_link(SCREEN))
+    ActionChains(browser).send_keys(Keys.TAB).perform()
+    assert browser.switch_to.active_element.get_attribute("class") == "skip"
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
+    wait_for(browser, lambda driver: driver.current_url.endswith("#main"))
+
+
+def test_class_leads_to_where_its_network_looks(browser, address):
+    browser.get(address + screen_link(SCREEN, "classes", label="round"))
+    browser.find_element("partial link text", "Where the model looks").click()
+    wait_for(browser, lambda driver: "Where m looks" in driver.find_element("tag name", "h1").text)
+    widths = browser.execute_script("return [...document.images].map(i => i.naturalWidth)")
+    assert widths[0] == 8 * 96 + 7 * 4
+
+
+@pytest.mark.parametrize(
+    ("path", "asset"),
+    [
+        (plate_link(SCREEN, PLATE), "well_profiles"),
+        (screen_link(SCREEN), "consensus_profiles"),
+        (screen_link(SCREEN, "classes"), "model_predictions"),
+        (screen_link(SCREEN, "clusters"), "profile_similarity"),
+        (screen_link(SCREEN, "curves"), "dose_responses"),
+        (screen_link(SCREEN, "map"), "batch_corrected_profiles"),
+    ],
+)
+def test_page_links_to_the_partition_of_its_asset_in_dagster(browser, address, path, asset):
+    browser.get(address + path)
+    link = browser.find_element("partial link text", "in Dagster").get_attribute("href")
+    assert link.startswith(f"http://dagster.example/assets/{asset}?view=partitions&partition=")
+
+
+def test_pages_fit_a_narrow_window(browser, address):
+    size = browser.get_window_size()
+    browser.set_window_size(600, 900)
+    try:
+        for path in PAGES:
+            browser.get(address + path)
+            wide = "return document.documentElement.scrollWidth - window.innerWidth"
+            assert browser.execute_script(wide) <= 0, path
+    finally:
+        browser.set_window_size(size["width"], size["height"])
 
 
 def test_choice_of_a_column_is_an_address_that_can_be_kept(browser, address):

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from asgi import request
-from phenolake.explorer.links import plate_link, screen_link, treatment_link, well_link
+from phenolake.errors import NotFoundError
+from phenolake.explorer.links import (
+    image_link,
+    plate_link,
+    screen_link,
+    treatment_link,
+    well_link,
+)
 from phenolake.service.app import application
 from small_lake import DRUG, PLATE, SCREEN
 
@@ -20,6 +30,8 @@ PAGES = {
     "well": well_link(SCREEN, PLATE, "B03", outlines=["Nuclei", "Cells"], colour_by="class"),
     "treatment": treatment_link(SCREEN, DRUG, 3.0),
     "classes": screen_link(SCREEN, "classes"),
+    "saliency": screen_link(SCREEN, "saliency", model="m", version="1", label="round"),
+    "clusters": screen_link(SCREEN, "clusters", cluster=2),
     "curves": screen_link(SCREEN, "curves"),
     "curve": screen_link(SCREEN, "curve", perturbation=DRUG, response=AREA),
     "map": screen_link(SCREEN, "map", colour="Metadata_Perturbation"),
@@ -76,6 +88,64 @@ def test_gallery_shows_typical_cells_and_counter_examples(app):
     assert picture.content[:4] == b"\x89PNG"
 
 
+def test_gallery_of_a_cluster_shows_its_treatments_and_cells(app):
+    text = request(app, PAGES["clusters"]).text
+    members = text.split("<h2>Cluster 2</h2>")[1]
+    assert members.split("</p>")[0].count("treatment?") == 3
+    assert "Typical cells" in members
+    assert "Least typical cells" in members
+    assert "Typical cells of the negative controls" in members
+    picture = request(app, next(x for x in links_of(members) if x.startswith("/cells.png")))
+    assert picture.content[:4] == b"\x89PNG"
+
+
+def test_page_shows_where_a_network_looks(app):
+    text = request(app, PAGES["saliency"]).text
+    link = next(x for x in links_of(text) if "saliency.png" in x)
+    picture = np.asarray(Image.open(io.BytesIO(request(app, link).content)))
+    # Eight cells in a row, each 16 pixels enlarged six times, a map below each.
+    assert picture.shape == (2 * 96, 8 * 96 + 7 * 4, 3)
+    assert (picture[:96] != picture[96:]).any()
+
+
+def test_model_of_features_says_why_it_shows_no_places(app):
+    path = screen_link(SCREEN, "saliency", model="forest", version="1", label="round")
+    page = request(app, path)
+    assert page.status == 200
+    assert "forest" in page.text
+    assert "only single networks of images" in page.text
+
+
+def test_looking_does_not_create_a_registry(tmp_path):
+    from phenolake.explorer.saliency import registry_loader
+
+    load = registry_loader(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+    with pytest.raises(NotFoundError, match="registry"):
+        load("m", "1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_uncertainty_of_a_wells_predictions_is_shown(app):
+    text = request(app, PAGES["well"]).text.split("Classes of its cells")[1]
+    assert "entropy" in text
+    assert "Where m looks for" in text
+
+
+def test_refused_things_of_a_plate_are_listed_with_advice(app):
+    text = request(app, PAGES["plate"]).text.split("<h2>Refused</h2>")[1]
+    assert "unreadable image" in text
+    assert "copy the file again" in text
+
+
+def test_black_point_darkens_a_picture(app):
+    link = image_link(SCREEN, PLATE, "B03", 1)
+    plain, cut = (
+        np.asarray(Image.open(io.BytesIO(request(app, link, black=black).content))).mean()
+        for black in (0, 0.9)
+    )
+    assert cut < plain
+
+
 def test_pages_link_to_dagster_where_it_has_an_address(app, tmp_path):
     assert "http://dagster.example/assets/well_profiles" in request(app, PAGES["plate"]).text
 
@@ -91,6 +161,34 @@ def test_pages_link_to_dagster_where_it_has_an_address(app, tmp_path):
         (screen_link(SCREEN, "map", method="tsne"), 400),
         (screen_link(SCREEN, "map", colour="nothing"), 400),
         (treatment_link(SCREEN, "' or 1=1 --"), 404),
+        (screen_link(SCREEN, "saliency", model="none", version="1", label="round"), 400),
+        (
+            screen_link(
+                SCREEN, "saliency.png", model="m", version="1", label="no", cell="P 1/A01/1/1"
+            ),
+            400,
+        ),
+        (
+            screen_link(SCREEN, "saliency.png", model="m", version="1", label="round", cell="a/b"),
+            404,
+        ),
+        (
+            screen_link(
+                SCREEN, "saliency.png", model="m", version="1", label="round", cell="P 1/A01/1/9"
+            ),
+            404,
+        ),
+        (
+            screen_link(
+                SCREEN,
+                "saliency.png",
+                model="forest",
+                version="1",
+                label="round",
+                cell="P 1/A01/1/1",
+            ),
+            404,
+        ),
         ("/cells.png?cell=a/b", 404),
         ("/cells.png?cell=..%2F..%2Fetc%2Fpasswd", 404),
         ("/style.css/../../app.py", 404),

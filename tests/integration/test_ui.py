@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,7 +21,10 @@ from typing import Any
 
 import pytest
 
+from asgi import request
+from phenolake.explorer.links import plate_link
 from phenolake.lake import Lake
+from phenolake.service.app import application
 from plates import write_screen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -34,6 +39,9 @@ PLATE_ASSETS = (
     "well_profiles",
     "normalized_profiles",
 )
+
+
+EXPLORER = "http://look.example"
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     home = tmp_path_factory.mktemp("home")
     port, mlflow_port = free_port(), free_port()
     command = [sys.executable, "-c", "from phenolake.cli import main; main()"]
-    environment = {**os.environ, "PHENOLAKE_HOME": str(home), "PHENOLAKE_WORKERS": "1"}
+    settings = {
+        "PHENOLAKE_HOME": str(home),
+        "PHENOLAKE_WORKERS": "1",
+        "PHENOLAKE_EXPLORER_URL": EXPLORER,
+    }
+    environment = {**os.environ, **settings}
     arguments = ["ui", "--port", str(port), "--mlflow-port", str(mlflow_port)]
     with (home / "ui.log").open("wb") as log:
         process = subprocess.Popen(
@@ -181,3 +194,14 @@ def test_the_pages_show_lineage_partitions_and_a_picture(dropped: Servers, tmp_p
             ),
             20,
         )
+        # The materialization links to the plate's page, and that page back to the plate's partition.
+        links = driver.execute_script("return [...document.links].map(link => link.href)")
+        assert f"{EXPLORER}{plate_link('dropped', 'P1')}" in links
+        page = request(
+            application(Lake(str(dropped.home / "tables")), dropped.url),
+            plate_link("dropped", "P1"),
+        )
+        back = re.search(r'href="([^"]*)">This plate in Dagster', page.text)
+        assert back is not None
+        take_pictures.shoot(driver, html.unescape(back[1]), "dropped__P1", tmp_path / "back.png")
+        assert "well_profiles" in take_pictures.page_text(driver)

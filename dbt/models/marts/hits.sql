@@ -1,15 +1,4 @@
-with wells as (
-    select
-        readouts.*,
-        readouts.value - negcon.negcon_mean as difference,
-        negcon.negcon_sd
-    from {{ ref("well_readouts") }} as readouts
-    join {{ ref("negative_controls") }} as negcon
-        using (Metadata_Screen, Metadata_Plate, control_group, readout)
-    where readouts.Metadata_Perturbation is not null and readouts.value is not null
-),
-
-treatments as (
+with treatments as (
     select
         Metadata_Screen,
         Metadata_Perturbation,
@@ -31,7 +20,7 @@ treatments as (
             / nullif(count(difference), 0) as replicate_agreement,
         -- Stouffer: the sum of n standard normals has an SD of sqrt(n).
         sum(z_score) / sqrt(count(z_score)) as combined_z
-    from wells
+    from {{ ref("treated_wells") }}
     group by all
 ),
 
@@ -39,9 +28,11 @@ tested as (
     select
         treatments.*,
         tests.t_score,
-        tests.freedom as t_freedom,
+        case when tests.t_score is not null then tests.freedom end as t_freedom,
+        case when tests.t_score is not null then tests.prior_freedom end as prior_freedom,
         -- Without two controls of a plate nothing is known of noise but the robust z.
         case
+            when tests.t_score is not null and wells > 1 then 'controls and replicates'
             when tests.t_score is not null then 'controls'
             when combined_z is not null then 'z scores'
         end as null_model,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
+import polars as pl
+
 Query = dict[str, object]
 
 
@@ -45,6 +47,15 @@ def montage_link(screen: str, plate: str, well: str, **view: object) -> str:
 def treatment_link(screen: str, perturbation: str, dose: object = None) -> str:
     """Page of a treatment. Names of compounds hold anything, so they are in the query."""
     return screen_link(screen, "treatment", perturbation=perturbation, dose=dose)
+
+
+def saliency_link(screen: str, model: str, version: str, label: str, cells: pl.DataFrame) -> str:
+    """Picture of where a network looks in cells, rows with their key columns."""
+    keys = ("Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_ObjectNumber")
+    named = ["/".join(map(str, row)) for row in cells.select(keys).iter_rows()]
+    return screen_link(
+        screen, "saliency.png", model=model, version=version, label=label, cell=named
+    )
 
 
 def cells_link(cells: Sequence[str], **view: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import polars as pl
 
@@ -12,6 +14,11 @@ from phenolake.stages.screen_profiles import profiles_of
 
 METHODS = ("pca", "umap")
 _SEED = 0
+
+
+def methods() -> tuple[str, ...]:
+    """Methods that this installation has."""
+    return METHODS if find_spec("umap") else METHODS[:1]
 
 
 def map_of(

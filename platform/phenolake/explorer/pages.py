@@ -11,18 +11,19 @@ from fastapi.responses import HTMLResponse
 
 from phenolake.errors import NotFoundError, UnknownNameError
 from phenolake.explorer import links
-from phenolake.explorer.cells import class_examples, treatment_examples
+from phenolake.explorer.cells import treatment_examples
 from phenolake.explorer.drawing import curve_svg, names_of, plate_svg, scatter_svg
-from phenolake.explorer.maps import METHODS, map_of
+from phenolake.explorer.gallery_pages import TREATMENT, clusters_of, gallery_pages
+from phenolake.explorer.maps import map_of, methods
+from phenolake.explorer.saliency import Saliency
 from phenolake.explorer.templating import FOLDER, templates
-from phenolake.pictures.composite import png_of, tiled
 from phenolake.service.api import AsShown, Name
 from phenolake.service.images import Pictures, class_colour
 from phenolake.service.reading import LakeReader, value_columns
 from phenolake.stages.dose_responses import responses_of_wells
 
 Text = Annotated[str, Query(max_length=300)]
-_CELLS = 24
+CLUSTER = "Metadata_Cluster"
 
 
 def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -34,7 +35,7 @@ def problem_page(message: str, status: int) -> HTMLResponse:
     return _page("problem.html", status, message=message)
 
 
-def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
+def pages_of(reader: LakeReader, saliency: Saliency, dagster_url: str = "") -> APIRouter:
     """Pages over one lake; `dagster_url` is where links to runs lead, if anywhere."""
     pages = APIRouter(default_response_class=HTMLResponse)
     pictures = Pictures(reader)
@@ -82,6 +83,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         return page(
             "plate.html", screen=screen, plate=plate, columns=columns, column=chosen,
             picture=picture, scale=scale, quality=quality.to_dicts(), excluded=excluded(screen, plate),
+            refused=reader.read("quarantine", reader.plate(screen, plate)).head(500).to_dicts(),
         )  # fmt: skip
 
     def excluded(screen: str, plate: str) -> list[dict[str, Any]]:
@@ -99,11 +101,14 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         predictions = reader.mart("phenotype_shares", screen)
         if predictions.height:
             predictions = predictions.filter(here, pl.col("Metadata_Plate") == plate)
+        judged = reader.read("well_predictions", {"Metadata_Screen": screen})
+        judged = judged.filter(here, pl.col("Metadata_Plate") == plate)
         return page(
             "well.html", screen=screen, plate=plate, well=name, row=row, sites=sites, view=view,
             site=site if site in sites else sites[0], channels=pictures.channels(screen, plate),
             treatment=[(k, v) for k, v in row.items() if k.startswith("Metadata_") and v is not None],
-            quality=quality.to_dicts(), predictions=predictions.to_dicts(),
+            quality=quality.to_dicts(), predictions=predictions.to_dicts(), judged=judged.to_dicts(),
+            channel_colours=pictures.channel_colours(screen, plate, view),
             key=class_key(screen) if view.colour_by == "class" else [],
             neighbours=_neighbours(reader.wells(screen, plate)["Metadata_Well"].to_list(), name),
         )  # fmt: skip
@@ -115,8 +120,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
 
     @pages.get("/screens/{screen}/treatment")
     def treatment(screen: Name, perturbation: Text, dose: float | None = None) -> Response:
-        wells = [reader.wells(screen, plate) for plate in reader.plates(screen)]
-        table = pl.concat(wells, how="diagonal_relaxed")
+        table = reader.screen_wells(screen)
         of = table.filter(pl.col("Metadata_Perturbation") == perturbation)
         if of.is_empty():
             raise NotFoundError("perturbation", perturbation, f"screen {screen}")
@@ -135,20 +139,6 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
             "treatment.html", screen=screen, perturbation=perturbation, dose=dose, doses=doses,
             wells=shown.sort("Metadata_Concentration", "Metadata_Plate", "Metadata_Well").to_dicts(),
             examples=treatment_examples(reader, screen, shown, controls, 12), **marts,
-        )  # fmt: skip
-
-    @pages.get("/screens/{screen}/classes")
-    def classes(screen: Name, model: Text = "", label: Text = "") -> Response:
-        reader.plates(screen)
-        rows = reader.read("model_predictions", {"Metadata_Screen": screen})
-        models = rows["model_name"].unique().sort().to_list()
-        chosen = model if model in models else next(iter(models), "")
-        labels = rows.filter(pl.col("model_name") == chosen)["label"].unique().sort().to_list()
-        shown = label if label in labels else next(iter(labels), "")
-        return page(
-            "classes.html", screen=screen, models=models, model=chosen, labels=labels, label=shown,
-            comparison=reader.mart("model_comparison", screen).to_dicts(),
-            examples=class_examples(reader, screen, chosen, shown, _CELLS) if shown else [],
         )  # fmt: skip
 
     @pages.get("/screens/{screen}/curves")
@@ -198,6 +188,7 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         if not corrections:
             raise NotFoundError("corrected profile", screen)
         chosen = correction if correction in corrections else corrections[0]
+        profiles = _with_clusters(profiles, clusters_of(reader, screen))
         columns = [c for c in profiles.columns if c.startswith("Metadata_")]
         if colour not in columns:
             raise UnknownNameError("column", colour, columns)
@@ -210,39 +201,24 @@ def pages_of(reader: LakeReader, dagster_url: str = "") -> APIRouter:
         )  # fmt: skip
         return page(
             "map.html", screen=screen, picture=picture, legend=legend, colour=colour, columns=columns,
-            correction=chosen, corrections=corrections, method=method, methods=METHODS,
+            correction=chosen, corrections=corrections, method=method, methods=methods(),
         )  # fmt: skip
 
-    @pages.get("/cells.png")
-    def cells_picture(
-        cell: Annotated[list[str], Query(max_length=100)],
-        view: AsShown,
-        size: Annotated[int, Query(ge=16, le=512)] = 96,
-    ) -> Response:
-        crops = pictures.cells(_cells(cell), view, size)
-        return Response(png_of(tiled(crops, min(len(crops), 6))), media_type="image/png")
-
+    pages.include_router(gallery_pages(reader, pictures, saliency, page))
     return pages
-
-
-def _cells(texts: list[str]) -> pl.DataFrame:
-    """Cells of an address, each `screen/plate/well/site/y/x`, quoted."""
-    rows = []
-    for text in texts:
-        parts = text.split("/")
-        try:
-            screen, plate, well, site, y, x = parts
-            rows.append((screen, plate, well, int(site), float(y), float(x)))
-        except ValueError as error:
-            raise NotFoundError("cell", text) from error
-    keys = ["Screen", "Plate", "Well", "Site"]
-    return pl.DataFrame(
-        rows, [*(f"Metadata_{k}" for k in keys), "center_y", "center_x"], orient="row"
-    )
 
 
 def _treated(hits: pl.DataFrame) -> pl.DataFrame:
     return hits.filter(~pl.col("is_control")) if hits.height else hits
+
+
+def _with_clusters(profiles: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
+    """The profiles with the cluster of each one's treatment, in words."""
+    keys = ["Metadata_Correction", *TREATMENT]
+    named = clusters.select(*keys, pl.format("cluster {}", "cluster").alias(CLUSTER))
+    return profiles.drop(CLUSTER, strict=False).join(
+        named, on=keys, how="left", nulls_equal=True, maintain_order="left"
+    )
 
 
 def _by_plate(quality: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:

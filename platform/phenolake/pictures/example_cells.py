@@ -33,7 +33,7 @@ def example_cells(
     heat
         Shape (n, size, size), 0 to 1; drawn over the cells in grey.
     """
-    tiles = _coloured(crops) if heat is None else _heated(crops, heat)
+    tiles = coloured_cells(crops) if heat is None else heated_cells(crops, heat)
     rows = list(classes.items())[:_MOST_ROWS]
     columns = [max(1, *(len(parts[side]) for _, parts in rows)) for side in (0, 1)]
     figure = new_figure(1.4 + _TILE * sum(columns), 0.5 + _TILE * len(rows))
@@ -56,14 +56,15 @@ def example_cells(
     return to_png(figure)
 
 
-def _coloured(crops: np.ndarray) -> np.ndarray:
+def coloured_cells(crops: np.ndarray) -> np.ndarray:
+    """Crops (n, channel, size, size) in pseudo-colours on one scale, uint8 (n, size, size, 3)."""
     limits = [tuple(np.percentile(crops[:, c], (1, 99.8))) for c in range(crops.shape[1])]
     colours = colours_for(crops.shape[1])
     return np.stack([composite(crop, limits, colours) for crop in crops])
 
 
-def _heated(crops: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Mean over channels in grey under the heat in the colours of `inferno`."""
+def heated_cells(crops: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Mean over channels in grey under the heat in the colours of `inferno`, uint8."""
     from matplotlib import colormaps
 
     channels = crops.mean(axis=1)

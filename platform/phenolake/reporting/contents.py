@@ -150,9 +150,7 @@ def _map(reader: LakeReader, screen: str) -> Picture | None:
 def _wells(reader: LakeReader, screen: str, hits: pl.DataFrame) -> list[Picture]:
     """A well of each of the strongest hits, and controls beside them."""
     pictures = Pictures(reader)
-    table = pl.concat(
-        [reader.wells(screen, plate) for plate in reader.plates(screen)], how="diagonal_relaxed"
-    )
+    table = reader.screen_wells(screen)
     if "Metadata_ControlType" not in table.columns:
         return []
     chosen = table.filter(pl.col("Metadata_ControlType") == "negcon").head(2).to_dicts()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -28,12 +29,33 @@ def answer(rows: pl.DataFrame, output: Format, total: int | None = None) -> Resp
     return Response(finite.write_json(), media_type="application/json", headers=headers)
 
 
+class _Written(io.RawIOBase):
+    """What was written since it was last taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Arrow asks."""
+        return True
+
+    def write(self, part: Any) -> int:
+        """Keep a copy of the part."""
+        self._parts.append(bytes(part))
+        return len(self._parts[-1])
+
+    def taken(self) -> bytes:
+        """Everything since the last call."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
 def _arrow(rows: pl.DataFrame) -> Iterator[bytes]:
+    """An Arrow IPC stream, a batch of rows at a time."""
     table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    written = _Written()
+    with pa.ipc.new_stream(written, table.schema) as writer:
         for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
             writer.write_batch(batch)
-    view = memoryview(sink.getvalue())
-    for start in range(0, len(view), 1 << 20):
-        yield bytes(view[start : start + (1 << 20)])
+            yield written.taken()
+    yield written.taken()

@@ -15,7 +15,7 @@ from phenolake.lake.query import QueryLimits
 from phenolake.pictures.composite import png_of
 from phenolake.service.answers import ARROW, Format, answer
 from phenolake.service.images import Pictures, View
-from phenolake.service.reading import LakeReader, well_name
+from phenolake.service.reading import LakeReader
 
 MOST_ROWS = 100_000
 _SQL_LIMITS = QueryLimits(seconds=30, memory_bytes=2**30)
@@ -35,6 +35,9 @@ Outlines = Annotated[
     Query(description="outlines to draw", max_length=3),
 ]
 Gain = Annotated[float, Query(ge=0.05, le=50, description="brightness")]
+Black = Annotated[
+    float, Query(ge=0, le=0.95, description="share of the range below which pixels are black")
+]
 Edge = Annotated[int, Query(ge=16, le=4096, description="longer edge of the picture, pixels")]
 
 _Responses = dict[int | str, dict[str, Any]]
@@ -76,13 +79,14 @@ def view_of(
     channels: Channels = [],  # noqa: B006  (FastAPI copies defaults)
     outlines: Outlines = [],  # noqa: B006
     gain: Gain = 1.0,
+    black: Black = 0.0,
     colour_by: Annotated[
         str, Query(max_length=200, description="class, or a feature, as the outlines' colour")
     ] = "",
     edge: Edge = 1024,
 ) -> View:
     """How pixels are shown, from the query of an address."""
-    return View(tuple(channels), gain, tuple(outlines), colour_by, edge)
+    return View(tuple(channels), gain, black, tuple(outlines), colour_by, edge)
 
 
 AsShown = Annotated[View, Depends(view_of)]
@@ -117,10 +121,9 @@ def api_of(reader: LakeReader) -> APIRouter:
         limit: Limit = 1000, offset: Offset = 0, output: Output = "json",
     ) -> Response:  # fmt: skip
         """Cells of a plate or a well with their features."""
-        rows = reader.read("single_cell_features", reader.plate(screen, plate))
-        if well is not None:
-            rows = rows.filter(pl.col("Metadata_Well") == well_name(well))
-        return _page(rows, columns, limit, offset, output)
+        where = reader.plate(screen, plate)
+        rows, total = reader.part("single_cell_features", where, columns, limit, offset, well)
+        return answer(rows, output, total)
 
     @api.get("/screens/{screen}/profiles", response_class=Response, responses=_ROWS)
     def profiles(
@@ -132,9 +135,8 @@ def api_of(reader: LakeReader) -> APIRouter:
     ) -> Response:  # fmt: skip
         """Profiles of a screen."""
         reader.plates(screen)
-        return _page(
-            reader.read(table, {"Metadata_Screen": screen}), columns, limit, offset, output
-        )
+        rows, total = reader.part(table, {"Metadata_Screen": screen}, columns, limit, offset)
+        return answer(rows, output, total)
 
     @api.get("/screens/{screen}/predictions", response_class=Response, responses=_ROWS)
     def predictions(
@@ -143,10 +145,9 @@ def api_of(reader: LakeReader) -> APIRouter:
     ) -> Response:  # fmt: skip
         """What the models say of each cell, with uncertainty."""
         reader.plates(screen)
-        rows = reader.read("model_predictions", {"Metadata_Screen": screen})
-        if well is not None:
-            rows = rows.filter(pl.col("Metadata_Well") == well_name(well))
-        return _page(rows, columns, limit, offset, output)
+        where = {"Metadata_Screen": screen}
+        rows, total = reader.part("model_predictions", where, columns, limit, offset, well)
+        return answer(rows, output, total)
 
     @api.get("/marts/{mart}", response_class=Response, responses=_ROWS)
     def mart(

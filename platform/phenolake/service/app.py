@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -13,6 +14,10 @@ from phenolake.errors import NotFoundError, PhenolakeError
 from phenolake.lake import Lake
 from phenolake.service.api import api_of
 from phenolake.service.reading import LakeReader
+from phenolake.settings import Settings
+
+if TYPE_CHECKING:
+    from phenolake.explorer.saliency import Loader
 
 #: No script, no frame, no other host: pages show data that others wrote.
 _HEADERS = {
@@ -24,7 +29,10 @@ _HEADERS = {
 
 
 def application(
-    lake: Lake, dagster_url: str = "", allowed_hosts: Sequence[str] = ("*",)
+    lake: Lake,
+    dagster_url: str = "",
+    allowed_hosts: Sequence[str] = ("*",),
+    load_model: Loader | None = None,
 ) -> FastAPI:
     """Pages and service of a lake; it only ever reads.
 
@@ -37,8 +45,12 @@ def application(
     allowed_hosts
         Names by which browsers may call this server: without them a page elsewhere could have a
         name of its own lead here.
+    load_model
+        Returns a registered model, for pages of where it looks; by default from the registry of
+        this installation.
     """
     from phenolake.explorer.pages import pages_of
+    from phenolake.explorer.saliency import Saliency, registry_loader
 
     app = FastAPI(
         title="Phenolake",
@@ -51,7 +63,8 @@ def application(
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     reader = LakeReader(lake)
     app.include_router(api_of(reader))
-    app.include_router(pages_of(reader, dagster_url), include_in_schema=False)
+    saliency = Saliency(reader, load_model or registry_loader(Settings().mlflow_tracking_uri))
+    app.include_router(pages_of(reader, saliency, dagster_url), include_in_schema=False)
     app.add_exception_handler(PhenolakeError, _problem)
 
     @app.middleware("http")

@@ -40,6 +40,8 @@ class View:
         Roles to show; all of the site if empty.
     gain
         Brightness: 2 shows half the intensity as white.
+    black
+        Share of the range, 0 to 0.95, below which pixels are black.
     outlines
         Compartments whose outlines are drawn.
     colour_by
@@ -50,6 +52,7 @@ class View:
 
     channels: tuple[str, ...] = ()
     gain: float = 1.0
+    black: float = 0.0
     outlines: tuple[str, ...] = ()
     colour_by: str = ""
     edge: int = 1024
@@ -76,6 +79,13 @@ class Pictures:
         where = self._reader.plate(screen, plate)
         names = self._reader.read("raw_image_catalog", where, ["channel"])
         return sorted(names["channel"].unique(), key=lambda n: (n not in ("DNA", "Hoechst"), n))
+
+    def channel_colours(
+        self, screen: str, plate: str, view: View
+    ) -> dict[str, tuple[int, int, int]]:
+        """Colour in which each channel is shown, of those that are."""
+        colours = _colours(self.channels(screen, plate), view)
+        return {name: PSEUDO_COLOURS[colour] for name, colour in colours.items()}
 
     def pixel_size_um(self, screen: str, plate: str) -> float | None:
         """Edge of a pixel, where the plate says."""
@@ -160,13 +170,12 @@ class Pictures:
         raise NotFoundError("site", number, f"well {well}")
 
     def _shown(self, site: Site, image: np.ndarray, view: View) -> Rgb:
-        chosen = [name for name in view.channels if name in site.channels] or list(site.channels)
-        colours = dict(zip(site.channels, colours_for(len(site.channels)), strict=True))
+        colours = _colours(site.channels, view)
         limits = self._limits(site)
         return composite(
-            np.stack([image[site.channels.index(name)] for name in chosen]),
-            [_brighter(limits[name], view.gain) for name in chosen],
-            ["grey"] if len(chosen) == 1 else [colours[name] for name in chosen],
+            np.stack([image[site.channels.index(name)] for name in colours]),
+            [_contrast(limits[name], view) for name in colours],
+            list(colours.values()),
         )
 
     def _limits(self, site: Site) -> dict[str, tuple[float, float]]:
@@ -224,9 +233,17 @@ def scale_colour(share: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _brighter(limits: tuple[float, float], gain: float) -> tuple[float, float]:
+def _colours(channels: Sequence[str], view: View) -> dict[str, str]:
+    """Pseudo-colour of each channel that is shown; one alone is grey."""
+    chosen = [name for name in view.channels if name in channels] or list(channels)
+    colours = dict(zip(channels, colours_for(len(channels)), strict=True))
+    return {name: "grey" if len(chosen) == 1 else colours[name] for name in chosen}
+
+
+def _contrast(limits: tuple[float, float], view: View) -> tuple[float, float]:
     low, high = limits
-    return low, low + (high - low) / gain
+    white = low + (high - low) / view.gain
+    return low + view.black * (white - low), white
 
 
 def _read(site: Site) -> np.ndarray:

@@ -58,6 +58,39 @@ class LakeReader:
                 self._kept.popitem(last=False)
         return rows
 
+    def part(
+        self,
+        table: str,
+        where: Mapping[str, str],
+        columns: Sequence[str] | None,
+        limit: int,
+        offset: int,
+        well: str | None = None,
+    ) -> tuple[pl.DataFrame, int]:
+        """Some rows of a table, and how many there are in all; only those rows are read.
+
+        Packed images are left out unless `columns` names them.
+
+        Raises
+        ------
+        NotFoundError
+            If the table has no such column.
+        """
+        try:
+            rows = self.lake.scan(table, where)
+        except LookupError:
+            rows = self.read(table, where).lazy()
+        schema = rows.collect_schema()
+        names = list(dict.fromkeys(columns)) if columns else [
+            name for name, dtype in schema.items() if dtype != pl.Binary
+        ]  # fmt: skip
+        if unknown := [name for name in names if name not in schema]:
+            raise NotFoundError("column", unknown[0], f"table {table}")
+        if well is not None:
+            rows = rows.filter(pl.col("Metadata_Well") == well_name(well))
+        total = int(rows.select(pl.len()).collect().item())
+        return rows.select(names).slice(offset, limit).collect(), total
+
     def _size(self) -> int:
         return sum(int(rows.estimated_size()) for rows in self._kept.values())
 
@@ -103,6 +136,11 @@ class LakeReader:
         missing = wells.join(profiles, on=keys, how="anti").join(plate_map, on=keys, how="left")
         profiles = profiles.join(plate_map.select(*keys, *known), on=keys, how="left")
         return pl.concat([profiles, missing], how="diagonal_relaxed").sort("Metadata_Well")
+
+    def screen_wells(self, screen: str) -> pl.DataFrame:
+        """The wells of all plates of a screen, as `wells` returns them."""
+        wells = [self.wells(screen, plate) for plate in self.plates(screen)]
+        return pl.concat(wells, how="diagonal_relaxed")
 
     def well(self, screen: str, plate: str, well: str) -> dict[str, Any]:
         """The row of one well; `NotFoundError` if the plate has none of that name."""
