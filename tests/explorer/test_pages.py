@@ -137,6 +137,22 @@ def test_refused_things_of_a_plate_are_listed_with_advice(app):
     assert "copy the file again" in text
 
 
+def test_map_coloured_by_numbers_has_a_scale_and_no_classes(app):
+    path = screen_link(SCREEN, "map", colour="Metadata_Concentration")
+    text = request(app, path).text
+    assert 'class="scale"' in text
+    assert 'class="key"' not in text
+    assert len(set(re.findall(r'<circle[^>]*fill="(rgb[^"]*)"', text))) == 5
+
+
+def test_each_cell_of_a_gallery_is_a_link_to_its_site(app):
+    text = request(app, PAGES["clusters"]).text
+    picture = next(x for x in links_of(text) if x.startswith("/cells.png"))
+    first = text.split('<map name="cells1">')[1].split("</map>")[0]
+    assert first.count("<area") == picture.count("cell=")
+    assert 'coords="100,0,196,96"' in first
+
+
 def test_black_point_darkens_a_picture(app):
     link = image_link(SCREEN, PLATE, "B03", 1)
     plain, cut = (

@@ -35,7 +35,8 @@ def legend_bar(low: float, high: float, name: str) -> Markup:
 def plate_svg(wells: pl.DataFrame, column: str) -> tuple[Markup, Markup]:
     """A plate's wells coloured by a column, each a link to its page; and the colour scale.
 
-    The colours span the 2nd to 98th percentile; a well without a value is grey.
+    The colours span the 2nd to 98th percentile; a well without a value is grey, a place without a
+    well a dotted line.
     """
     places = {name: Well.parse(name) for name in wells["Metadata_Well"]}
     rows, columns = PLATE_FORMATS[smallest_format(list(places.values()))]
@@ -49,6 +50,15 @@ def plate_svg(wells: pl.DataFrame, column: str) -> tuple[Markup, Markup]:
     ]
     parts += [_label((i + 1.5) * _CELL, 0.6 * _CELL, str(i + 1)) for i in range(columns)]
     parts += [_label(0.5 * _CELL, (i + 1.65) * _CELL, row_letters(i + 1)) for i in range(rows)]
+    there = {(place.row, place.column) for place in places.values()}
+    parts += [
+        Markup('<rect class="absent" x="{}" y="{}" width="{}" height="{}" rx="4"/>').format(
+            (column + 1) * _CELL + 4, (row + 1) * _CELL + 4, _CELL - 8, _CELL - 8
+        )
+        for row in range(rows)
+        for column in range(columns)
+        if (row + 1, column + 1) not in there
+    ]
     for row, value in zip(wells.iter_rows(named=True), values, strict=True):
         parts.append(_well(row, value, places[row["Metadata_Well"]], (low, high), column))
     return Markup("").join([*parts, Markup("</svg>")]), legend_bar(low, high, column)
@@ -83,23 +93,44 @@ def scatter_svg(
     links: Sequence[str],
     titles: Sequence[str],
     axes: tuple[str, str],
+    values: pl.Series | None = None,
 ) -> tuple[Markup, list[tuple[str, str, bool]]]:
     """Points of shape (2, n) coloured by label, each a link; and of each label its
     colour and whether its points are round.
 
-    The 15 most common labels have a colour and shape of their own; the others are grey.
+    The 15 most common labels have a colour and shape of their own; the others are grey. With
+    numeric `values` points are coloured by these instead, and no label has a colour.
     """
     counts = pl.Series(labels, dtype=pl.String).drop_nulls().value_counts(sort=True, name="n")
     common = sorted(counts.head(2 * len(PALETTE) - 1).to_series(0).to_list())
     style = {name: (PALETTE[i % len(PALETTE)], i // len(PALETTE)) for i, name in enumerate(common)}
+    shades = None if values is None else _shades(values)
+    style = {} if shades else style
     x, y = (_along(part, size) for part, size in zip(points, _SIZE, strict=True))
     parts = [_frame("map of profiles", axes)]
     for i, label in enumerate(labels):
-        colour, shape = style.get(label or "", ("#999", 0))
+        colour, shape = style.get(label or "", (shades[i] if shades else "#999", 0))
         parts.append(_point(x[i], _SIZE[1] - y[i], colour, shape, links[i], titles[i]))
     return Markup("").join([*parts, Markup("</svg>")]), [
         (name, colour, shape == 0) for name, (colour, shape) in style.items()
     ]
+
+
+def _shades(values: pl.Series) -> list[str]:
+    """Colours from the lowest to the highest value; grey without one."""
+    low, high = _ends(values)
+    shares = (values.cast(pl.Float64) - low) / max(high - low, 1e-12)
+    return ["#999" if share is None else _rgb(share) for share in shares]
+
+
+def value_legend(values: pl.Series, name: str) -> Markup:
+    """The colour scale of `scatter_svg` with values."""
+    return legend_bar(*_ends(values), name)
+
+
+def _ends(values: pl.Series) -> tuple[float, float]:
+    known = values.cast(pl.Float64).fill_nan(None).drop_nulls()
+    return (float(known.min()), float(known.max())) if known.len() else (0.0, 1.0)  # type: ignore[arg-type]
 
 
 def curve_svg(curve: Mapping[str, Any], wells: pl.DataFrame) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -10,10 +11,14 @@ import polars as pl
 from phenolake.errors import ConfigurationError, UnknownNameError
 from phenolake.pictures.scatter import principal_components
 from phenolake.profiling.feature_matrix import feature_columns, matrix
+from phenolake.service.reading import LakeReader
 from phenolake.stages.screen_profiles import profiles_of
 
+Map = tuple[pl.DataFrame, np.ndarray, tuple[str, str]]
 METHODS = ("pca", "umap")
+_TABLE = "batch_corrected_profiles"
 _SEED = 0
+_MAPS_KEPT = 8
 
 
 def methods() -> tuple[str, ...]:
@@ -21,9 +26,24 @@ def methods() -> tuple[str, ...]:
     return METHODS if find_spec("umap") else METHODS[:1]
 
 
-def map_of(
-    profiles: pl.DataFrame, correction: str, method: str
-) -> tuple[pl.DataFrame, np.ndarray, tuple[str, str]]:
+class Maps:
+    """Maps of a lake's screens; UMAP takes seconds, so the last eight are kept."""
+
+    def __init__(self, reader: LakeReader) -> None:
+        self._reader = reader
+        self._made = lru_cache(maxsize=_MAPS_KEPT)(self._make)
+
+    def of(self, screen: str, correction: str, method: str) -> Map:
+        """Metadata of a correction's profiles, their points (2, row), and the axes' names."""
+        return self._made(screen, self._reader.lake.version(_TABLE), correction, method)
+
+    def _make(self, screen: str, version: int, correction: str, method: str) -> Map:
+        profiles = self._reader.read(_TABLE, {"Metadata_Screen": screen})
+        rows, points, axes = map_of(profiles, correction, method)
+        return rows.select(pl.col("^Metadata_.*$")), points, axes
+
+
+def map_of(profiles: pl.DataFrame, correction: str, method: str) -> Map:
     """Rows of one correction that have values, their points (2, row), and the axes' names.
 
     Raises

@@ -12,9 +12,15 @@ from fastapi.responses import HTMLResponse
 from phenolake.errors import NotFoundError, UnknownNameError
 from phenolake.explorer import links
 from phenolake.explorer.cells import treatment_examples
-from phenolake.explorer.drawing import curve_svg, names_of, plate_svg, scatter_svg
+from phenolake.explorer.drawing import (
+    curve_svg,
+    names_of,
+    plate_svg,
+    scatter_svg,
+    value_legend,
+)
 from phenolake.explorer.gallery_pages import TREATMENT, clusters_of, gallery_pages
-from phenolake.explorer.maps import map_of, methods
+from phenolake.explorer.maps import Maps, methods
 from phenolake.explorer.saliency import Saliency
 from phenolake.explorer.templating import FOLDER, templates
 from phenolake.service.api import AsShown, Name
@@ -38,7 +44,7 @@ def problem_page(message: str, status: int) -> HTMLResponse:
 def pages_of(reader: LakeReader, saliency: Saliency, dagster_url: str = "") -> APIRouter:
     """Pages over one lake; `dagster_url` is where links to runs lead, if anywhere."""
     pages = APIRouter(default_response_class=HTMLResponse)
-    pictures = Pictures(reader)
+    pictures, maps = Pictures(reader), Maps(reader)
     page = partial(_page, dagster_url=dagster_url.rstrip("/"))
 
     @pages.get("/style.css")
@@ -108,6 +114,7 @@ def pages_of(reader: LakeReader, saliency: Saliency, dagster_url: str = "") -> A
             site=site if site in sites else sites[0], channels=pictures.channels(screen, plate),
             treatment=[(k, v) for k, v in row.items() if k.startswith("Metadata_") and v is not None],
             quality=quality.to_dicts(), predictions=predictions.to_dicts(), judged=judged.to_dicts(),
+            pixel_size=pictures.pixel_size_um(screen, plate),
             channel_colours=pictures.channel_colours(screen, plate, view),
             key=class_key(screen) if view.colour_by == "class" else [],
             neighbours=_neighbours(reader.wells(screen, plate)["Metadata_Well"].to_list(), name),
@@ -138,7 +145,7 @@ def pages_of(reader: LakeReader, saliency: Saliency, dagster_url: str = "") -> A
         return page(
             "treatment.html", screen=screen, perturbation=perturbation, dose=dose, doses=doses,
             wells=shown.sort("Metadata_Concentration", "Metadata_Plate", "Metadata_Well").to_dicts(),
-            examples=treatment_examples(reader, screen, shown, controls, 12), **marts,
+            examples=treatment_examples(reader, screen, shown, controls, 16), **marts,
         )  # fmt: skip
 
     @pages.get("/screens/{screen}/curves")
@@ -188,20 +195,24 @@ def pages_of(reader: LakeReader, saliency: Saliency, dagster_url: str = "") -> A
         if not corrections:
             raise NotFoundError("corrected profile", screen)
         chosen = correction if correction in corrections else corrections[0]
-        profiles = _with_clusters(profiles, clusters_of(reader, screen))
         columns = [c for c in profiles.columns if c.startswith("Metadata_")]
+        columns += [CLUSTER] * (CLUSTER not in columns)
         if colour not in columns:
             raise UnknownNameError("column", colour, columns)
-        rows, points, axes = map_of(profiles, chosen, method)
+        rows, points, axes = maps.of(screen, chosen, method)
+        rows = _with_clusters(rows, clusters_of(reader, screen))
+        numeric = rows[colour].dtype.is_numeric()
         where = rows.select("Metadata_Plate", "Metadata_Well", "Metadata_Perturbation").rows()
         picture, legend = scatter_svg(
             points, names_of(rows[colour]),
             [links.well_link(screen, plate, well) for plate, well, _ in where],
             [f"{plate} {well}: {name or 'no perturbation'}" for plate, well, name in where], axes,
+            values=rows[colour] if numeric else None,
         )  # fmt: skip
+        scale = value_legend(rows[colour], colour) if numeric else ""
         return page(
-            "map.html", screen=screen, picture=picture, legend=legend, colour=colour, columns=columns,
-            correction=chosen, corrections=corrections, method=method, methods=methods(),
+            "map.html", screen=screen, picture=picture, legend=legend, scale=scale, colour=colour,
+            columns=columns, correction=chosen, corrections=corrections, method=method, methods=methods(),
         )  # fmt: skip
 
     pages.include_router(gallery_pages(reader, pictures, saliency, page))

@@ -13,6 +13,7 @@ import polars as pl
 
 from phenolake.errors import NotFoundError, UnknownNameError
 from phenolake.pictures.composite import Rgb, tiled
+from phenolake.service.images import in_order
 from phenolake.service.reading import LakeReader
 
 if TYPE_CHECKING:
@@ -90,16 +91,18 @@ class Saliency:
         network = self._model(name, version).model
         if label not in network.classes:
             raise UnknownNameError("class", label, network.classes)
-        crops = self._crops(screen, cells)
+        crops, channels = self._crops(screen, cells)
         codes = np.full(len(crops), network.classes.index(label))
         # It listens to the network's layers, and pages ask for several pictures at once.
         with self._asking:
             heat = grad_cam(network, crops, codes)  # type: ignore[arg-type]
-        shown = zip(coloured_cells(crops), heated_cells(crops, heat), strict=True)
+        # The same colours as in pictures of fields.
+        order = [channels.index(channel) for channel in in_order(channels)]
+        shown = zip(coloured_cells(crops[:, order]), heated_cells(crops, heat), strict=True)
         return tiled([_larger(np.vstack(pair)) for pair in shown], min(len(crops), 8))
 
-    def _crops(self, screen: str, cells: Sequence[CellKey]) -> np.ndarray:
-        """Crops of the cells in their order, uint8 (n, channel, size, size)."""
+    def _crops(self, screen: str, cells: Sequence[CellKey]) -> tuple[np.ndarray, list[str]]:
+        """Crops of the cells in their order, uint8 (n, channel, size, size), and the channels."""
         wanted = pl.DataFrame(cells, _KEYS, orient="row").with_row_index("order")
         parts = []
         for (plate,), rows in wanted.group_by(["Metadata_Plate"]):
@@ -111,12 +114,13 @@ class Saliency:
         found = pl.concat(parts).sort("order")
         if found.height < len(cells):
             raise NotFoundError("crop", "of every cell asked for", f"screen {screen}")
-        shapes = {(names.count(",") + 1, size) for names, size in found["channels", "size"].rows()}
-        if len(shapes) > 1:
+        kinds = set(found["channels", "size"].rows())
+        if len(kinds) > 1:
             raise NotFoundError("one size", "of all crops", f"screen {screen}")
-        channels, size = shapes.pop()
+        names, size = kinds.pop()
+        channels = names.split(",")
         pixels = np.frombuffer(bytearray().join(found["pixels"]), np.uint8)
-        return pixels.reshape(-1, channels, size, size)
+        return pixels.reshape(-1, len(channels), size, size), channels
 
 
 def _larger(picture: Rgb, smallest: int = 96) -> Rgb:

@@ -9,6 +9,12 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from phenolake.explorer import links
 
+_REASONS = {
+    "background": "background unlike the plate's",
+    "empty": "nothing on it",
+    "duplicate": "the same pixels as another image",
+    "saturated": "saturated pixels",
+}
 FOLDER = Path(__file__).parent / "templates"
 
 
@@ -23,7 +29,13 @@ def templates() -> Environment:
     )
     environment.globals.update({n: getattr(links, n) for n in dir(links) if n.endswith("link")})
     environment.filters["number"] = _number
+    environment.filters["reason"] = _reason
     return environment
+
+
+def _reason(value: str | None) -> str:
+    """Reasons of `image_quality` in words."""
+    return ", ".join(_REASONS.get(part, part) for part in (value or "").split(", "))
 
 
 def _number(value: object) -> object:

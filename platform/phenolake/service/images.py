@@ -78,7 +78,7 @@ class Pictures:
         """Channel roles of a plate; DNA and the like first, as a person looks at them."""
         where = self._reader.plate(screen, plate)
         names = self._reader.read("raw_image_catalog", where, ["channel"])
-        return sorted(names["channel"].unique(), key=lambda n: (n not in ("DNA", "Hoechst"), n))
+        return in_order(names["channel"].unique().to_list())
 
     def channel_colours(
         self, screen: str, plate: str, view: View
@@ -216,6 +216,11 @@ class Pictures:
             int(number): scale_colour(float(share))
             for number, share in zip(cells["Metadata_ObjectNumber"], shares, strict=True)
         }
+
+
+def in_order(channels: Sequence[str]) -> list[str]:
+    """Channel roles in the order of their colours: DNA first, the others by name."""
+    return sorted(channels, key=lambda name: (name not in ("DNA", "Hoechst"), name))
 
 
 def class_colour(label: str, labels: Sequence[str]) -> tuple[int, int, int]:
