@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from asgi import request
 from phenolake.lake import Lake
+from phenolake.service.answers import answer
 from phenolake.service.app import application
 from phenolake.service.client import Client, ServiceError
 from small_lake import DRUG, PLATE, SCREEN, SIZE
@@ -43,6 +45,18 @@ def test_arrow_and_json_say_the_same(app):
     rows = request(app, f"{BASE}/profiles").json()
     assert arrow.height == len(rows) == 18
     assert arrow["Nuclei_AreaShape_Area"].to_list() == [r["Nuclei_AreaShape_Area"] for r in rows]
+
+
+def test_arrow_stream_is_sent_a_batch_at_a_time():
+    rows = pl.DataFrame({"number": range(20_000)})
+
+    async def parts() -> list[bytes]:
+        return [part async for part in answer(rows, "arrow").body_iterator]
+
+    sent = asyncio.run(parts())
+    assert len(sent) == 4
+    assert max(map(len, sent)) < 8192 * 8 + 1000
+    assert pl.read_ipc_stream(b"".join(sent)).equals(rows)
 
 
 def test_numbers_json_can_not_hold_are_null(app):
