@@ -38,6 +38,7 @@ class Operations:
     runs_waiting: int
     runs_at_work: int
     longest_wait_s: float
+    daemon_silent_s: float | None
     free_bytes: int
     lake_rows: int
     lake_files: int
@@ -71,17 +72,19 @@ def observe(instance: dg.DagsterInstance, settings: Settings) -> Operations:
     now = time.time()
     waiting = instance.get_run_records(dg.RunsFilter(statuses=_WAITING), limit=_RECENT_RUNS)
     problem, rows, files, weight = _lake_size(settings)
+    profiled = _profiled_since(instance, now - 24 * HOUR)
     return Operations(
         plates=len(instance.get_dynamic_partitions(PLATES)),
         plates_profiled=len(instance.get_materialized_partitions(PROFILES)),
-        plates_last_hour=_profiled_since(instance, now - HOUR),
-        plates_last_day=_profiled_since(instance, now - 24 * HOUR),
+        plates_last_hour=sum(when >= now - HOUR for when in profiled.values()),
+        plates_last_day=len(profiled),
         failed_plates=_failed_plates(instance),
         runs_waiting=len(waiting),
         runs_at_work=instance.get_runs_count(dg.RunsFilter(statuses=_AT_WORK)),
         longest_wait_s=max(
             (now - record.create_timestamp.timestamp() for record in waiting), default=0.0
         ),
+        daemon_silent_s=_daemon_silent_s(instance, now),
         free_bytes=shutil.disk_usage(_existing(settings.home_path)).free,
         lake_rows=rows,
         lake_files=files,
@@ -91,10 +94,18 @@ def observe(instance: dg.DagsterInstance, settings: Settings) -> Operations:
     )
 
 
-def _profiled_since(instance: dg.DagsterInstance, since: float) -> int:
+def _profiled_since(instance: dg.DagsterInstance, since: float) -> dict[str | None, float]:
+    """When each plate was last profiled, of those profiled since then."""
     wanted = dg.AssetRecordsFilter(PROFILES, after_timestamp=since)
     records = instance.fetch_materializations(wanted, limit=_RECENT_RUNS).records
-    return len({record.partition_key for record in records})
+    # Newest first: the first of a plate in the reversed order is overwritten by its last.
+    return {record.partition_key: record.timestamp for record in reversed(records)}
+
+
+def _daemon_silent_s(instance: dg.DagsterInstance, now: float) -> float | None:
+    """Seconds since Dagster's daemon last said that it is there; None where it never ran."""
+    heard = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
+    return now - max(heard) if heard else None
 
 
 def _failed_plates(instance: dg.DagsterInstance) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._daemon.types import DaemonHeartbeat
 
 from lake.lake_frames import plate, profiles
 from phenolake.alerts import send_alert
@@ -83,6 +85,19 @@ def test_operations_count_plates_failures_and_bytes(home):
     assert "S1__P_bad" in now.problems(settings)["failed plates"]
 
 
+def test_a_plate_profiled_twice_counts_once_and_a_silent_daemon_is_told(home):
+    with dg.DagsterInstance.local_temp() as instance:
+        run(instance, "S1__P1")
+        run(instance, "S1__P1")
+        before = observe(instance, Settings())
+        beat = DaemonHeartbeat(time.time() - 90, "SENSOR", "id", [])
+        instance.add_daemon_heartbeat(beat)
+        after = observe(instance, Settings())
+    assert (before.plates_last_hour, before.plates_last_day) == (1, 1)
+    assert before.daemon_silent_s is None
+    assert after.daemon_silent_s == pytest.approx(90, abs=60)
+
+
 def test_a_plate_that_succeeded_after_it_failed_is_no_failed_plate(home, monkeypatch):
     with dg.DagsterInstance.ephemeral() as instance:
         run(instance, "S1__P_bad")
@@ -117,7 +132,8 @@ def test_metrics_are_readable_by_prometheus(home):
     assert values["phenolake_plates"] == "1.0"
     assert values["phenolake_plates_per_hour"] == "1.0"
     assert values["phenolake_lake_up"] == "1.0"
-    assert {f"phenolake_{name}" for name in GAUGES} - set(values) <= {"phenolake_gpu_percent"}
+    unknown_here = {"phenolake_gpu_percent", "phenolake_daemon_silent_seconds"}
+    assert {f"phenolake_{name}" for name in GAUGES} - set(values) <= unknown_here
 
 
 def test_a_failed_plate_is_posted_with_its_reason(home, listener, monkeypatch):

@@ -25,6 +25,10 @@ GAUGES = {
     "runs_waiting": ("runs in the queue", lambda o: o.runs_waiting),
     "runs_at_work": ("runs at work", lambda o: o.runs_at_work),
     "longest_wait_seconds": ("age of the oldest waiting run", lambda o: o.longest_wait_s),
+    "daemon_silent_seconds": (
+        "time since the daemon's last heartbeat",
+        lambda o: o.daemon_silent_s,
+    ),
     "disk_free_bytes": ("free space where PHENOLAKE_HOME is", lambda o: o.free_bytes),
     "lake_rows": ("rows of all tables", lambda o: o.lake_rows),
     "lake_files": ("active files of all tables", lambda o: o.lake_files),
