@@ -68,7 +68,7 @@ def test_a_backfill_over_two_networks_ends_as_a_local_run_although_a_node_dies(
     from backfills import local_cluster, table_hashes
 
     screen = write_screen(tmp_path / "gfp", PLATES, wells=("A01", "A02"))
-    here, _ = plain_run(tmp_path / "plain", screen, PLATES)
+    here = plain_run(tmp_path / "plain", screen, PLATES)
     with local_cluster(tmp_path / "cluster", namespaces=True) as cluster:
         backfilled(cluster, screen, PLATES, dies=True)
         assert table_hashes(cluster.lake) == table_hashes(here)
