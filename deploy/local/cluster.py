@@ -156,9 +156,11 @@ class Cluster:
         self._stopping.set()
         if self._watch.is_alive():
             self._watch.join()
-        for process in reversed(self.processes.values()):
+        for name, process in reversed(self.processes.items()):
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
+                # Postgres waits for its clients after SIGTERM.
+                how = signal.SIGINT if name == "postgres" else signal.SIGTERM
+                os.killpg(process.pid, how)
         for process in self.processes.values():
             try:
                 process.wait(30)

@@ -50,12 +50,18 @@ class RayCompute:
     @property
     def worker_count(self) -> int:
         """Fields worked on at the same time; 1 where a cluster that grows has no worker yet."""
+        room = self._room()
+        return min(self.workers, room) if self.workers else room
+
+    def _room(self) -> int:
         resources = self._ray().cluster_resources()
-        has, each = (
-            (resources.get("GPU", 0), self.gpus) if self.gpus else (resources.get("CPU", 0), 1)
-        )
-        available = max(1, int(has / each))
-        return min(self.workers, available) if self.workers else available
+        has = resources.get("GPU", 0) / self.gpus if self.gpus else resources.get("CPU", 0)
+        return max(1, int(has))
+
+    def _most(self) -> int:
+        """Fields given out at once: some ahead, unless that would take more than the workers asked for."""
+        room = self._room()
+        return self.workers if 0 < self.workers < room else _AHEAD * room
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Apply `function` to every item; results come in order, lazily.
@@ -71,7 +77,7 @@ class RayCompute:
         try:
             for item in items:
                 waiting.append(submit(item))
-                while len(waiting) >= _AHEAD * self.worker_count:
+                while len(waiting) >= self._most():
                     yield _result(ray, waiting.popleft())
             while waiting:
                 yield _result(ray, waiting.popleft())

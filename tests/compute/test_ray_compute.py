@@ -65,6 +65,11 @@ def test_items_are_taken_as_workers_become_free(cluster):
     next(results)
     assert len(taken) == 4
     results.close()
+    taken.clear()
+    results = RayCompute("auto", workers=1).map(fields.filtered, items())
+    next(results)
+    assert len(taken) == 1  # the other core is not asked
+    results.close()
 
 
 def test_an_error_of_the_function_is_raised_as_itself(cluster):
@@ -108,7 +113,7 @@ def test_what_the_engine_logs_on_a_worker_is_logged_here_in_order(cluster, caplo
     ]
 
 
-def test_a_plates_tables_and_run_log_are_those_of_a_local_run(cluster, tmp_path, monkeypatch):
+def test_a_plates_tables_and_run_log_are_those_of_a_local_run(cluster, tmp_path):
     screen = write_screen(tmp_path / "gfp", wells=("A01", "A02"), sites=2)
     lakes = {}
     for place, address in (("here", ""), ("there", "auto")):
