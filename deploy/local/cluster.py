@@ -108,6 +108,9 @@ class Cluster:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Two runs share two cores: a worker that waits for its turn must not be ended, since a
+            # new one takes longer to import the engine than a field takes.
+            "RAY_idle_worker_killing_time_threshold_ms": "600000",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": SECRET * 3,  # it has to be long
         }
