@@ -36,6 +36,12 @@ def test_commands_list_tables_columns_and_help(phenolake, lake):
     assert "unknown command '.what'" in answer.errors
 
 
+@pytest.mark.parametrize("word", [".quit", "exit", "QUIT;"])
+def test_usual_words_end_the_prompt(phenolake, lake, word):
+    answer = phenolake("sql", stdin=f"{word}\nselect nothing from nowhere;\n")
+    assert (answer.status, answer.errors) == (0, "")
+
+
 def test_mistake_does_not_end_the_prompt(phenolake, lake):
     answer = phenolake("sql", stdin="select nothing from nowhere;\nselect 41 + 1 as n;\n")
     assert answer.status == 0

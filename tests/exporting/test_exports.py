@@ -173,6 +173,16 @@ def test_bundle_says_what_is_in_it_and_notices_changes(lake, tmp_path):
     assert differing_files(tmp_path / "b") == [files[0].name]
 
 
+def test_interrupted_bundle_leaves_nothing(lake, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("phenolake.exporting.bundle.write_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(lake, SCREEN, tmp_path / "b", "CC-BY-4.0")
+    assert not list(tmp_path.iterdir())
+
+
 def test_bundle_needs_a_licence_and_a_known_screen(lake, tmp_path):
     with pytest.raises(ConfigurationError, match="licence"):
         write_bundle(lake, SCREEN, tmp_path / "b", " ")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import warnings
 
 import numpy as np
 import pytest
 
-from phenolake.exporting import sites_of, write_ome_zarr
+from phenolake.exporting import add_sites, sites_of, write_ome_zarr
 from phenolake.lake import Lake
 from phenolake.tables import TABLES
 from small_lake import PLATE, SCREEN
@@ -27,7 +28,9 @@ def exported(tmp_path_factory):
             where = {"Metadata_Screen": "S", "Metadata_Plate": plate}
             lake.write(TABLES["well_profiles"], rows, where)
         for suffix in ("h5ad", "parquet", "csv"):
-            answer = call("export", "well_profiles", folder / f"wells.{suffix}", "--screen", "S")
+            answer = call(
+                "export", "gold.well_profiles", folder / f"wells.{suffix}", "--screen", "S"
+            )
             assert answer.status == 0, answer.errors
     return folder
 
@@ -116,6 +119,26 @@ def test_plate_passes_the_validator_of_its_files(plate, tmp_path):
     shutil.rmtree(broken / "B" / "3" / "1" / "labels" / "Nuclei")
     with pytest.raises(ValueError, match="Nuclei"):
         yaozarrs.validate_zarr_store(str(broken))
+
+
+def test_well_becomes_layers_of_a_napari_viewer(lake):
+    components = pytest.importorskip("napari.components")
+    viewer = components.ViewerModel()
+    assert add_sites(viewer, sites_of(lake, SCREEN, PLATE, ["A02"])) == 2
+    first = ["1 DNA", "1 GFP", "1 Cells", "1 Nuclei"]
+    assert {layer.name for layer in viewer.layers if layer.visible} == set(first)
+    assert len(viewer.layers) == 8
+    nuclei = viewer.layers["2 Nuclei"]
+    assert (int(nuclei.data.max()), nuclei.data.shape) == (3, (64, 64))
+    np.testing.assert_allclose(nuclei.scale, 0.5)
+
+
+def test_napari_without_a_window_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "qtpy.QtWidgets", None)
+    with user_at(tmp_path):
+        answer = call("napari", SCREEN, PLATE, "A02")
+    assert answer.status == 1
+    assert "pip install 'napari[all]'" in answer.errors
 
 
 def finest(layer):

@@ -27,6 +27,7 @@ def export_table(
     if plate:
         where["Metadata_Plate"] = plate
     lake = Lake(Settings().tables_uri)
+    table = table.rpartition(".")[2]  # also with its schema, as in SQL
     if table not in (known := {*TABLES, *(name for _, name in lake.tables())}):
         raise UnknownNameError("table", table, known)
     rows = lake.read(table, where or None, version=version)
@@ -69,18 +70,15 @@ def export_bundle(screen: str, out: Path, licence: str, *, cells: bool) -> int:
 def open_in_napari(screen: str, plate: str, well: str) -> int:
     """Show the sites of a well with their masks in napari; returns the exit status."""
     from phenolake.errors import LibraryMissingError
+    from phenolake.exporting.napari_layers import add_sites
     from phenolake.exporting.sites import sites_of
 
     try:
         import napari
+        import qtpy.QtWidgets  # noqa: F401  (napari without a Qt has no window)
     except ImportError as error:
         raise LibraryMissingError("napari[all]", "opening a well in napari") from error
-    viewer = napari.Viewer(title=f"{plate} {well}")
-    for exported in sites_of(Lake(Settings().tables_uri), screen, plate, [well]):
-        scale = (exported.pixel_size_um or 1.0,) * 2
-        names = [f"{exported.site.site} {channel}" for channel in exported.site.channels]
-        viewer.add_image(exported.image, channel_axis=0, name=names, scale=scale)
-        for name, labels in exported.masks.items():
-            viewer.add_labels(labels, name=f"{exported.site.site} {name}", scale=scale)
+    sites = list(sites_of(Lake(Settings().tables_uri), screen, plate, [well]))
+    add_sites(napari.Viewer(title=f"{plate} {well}"), sites)
     napari.run()
     return 0

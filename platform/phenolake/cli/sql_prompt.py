@@ -24,6 +24,7 @@ _WORDS = (
     "select", "from", "where", "group by", "order by", "limit", "count(*)", "join", "using", "having",
     "distinct", "median", "avg", "stddev_samp", "quantile_cont", "describe", "explain", "desc",
 )  # fmt: skip
+_END = (".quit", ".exit", ".q", "quit", "exit")
 _MOST_HISTORY = 2000
 
 
@@ -67,7 +68,7 @@ def _statements() -> Iterator[str]:
                 return
             lines = []
             continue
-        if not lines and line in (".quit", ".exit"):
+        if not lines and line.rstrip("; ").lower() in _END:
             return
         lines.append(line)
         text = "\n".join(lines)

@@ -6,6 +6,7 @@ import importlib
 
 _MODULE_OF = {
     "ExportedSite": "sites",
+    "add_sites": "napari_layers",
     "differing_files": "bundle",
     "outlines_of": "files",
     "sites_of": "sites",

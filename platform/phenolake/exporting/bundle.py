@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,12 +20,15 @@ MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
 #: Packed pixels and single cells are large, and can be made again from the images.
 LEFT_OUT = ("segmentation_masks", "illumination_functions", "single_cell_crops")
+LARGE = ("single_cell_features", "cell_embeddings", "objects")
 
 
 def write_bundle(
     lake: Lake, screen: str, out: Path, licence: str, cells: bool = False
 ) -> list[Path]:
     """Write every table of a screen as Parquet, with what is needed to check and cite them.
+
+    An interrupted export leaves nothing at `out`.
 
     Parameters
     ----------
@@ -53,8 +58,19 @@ def write_bundle(
         raise ConfigurationError(f"{out} exists; name a folder that does not")
     if not licence.strip():
         raise ConfigurationError("a bundle names the licence of its data, e.g. CC-BY-4.0")
-    out.mkdir(parents=True)
-    large = () if cells else ("single_cell_features", "cell_embeddings", "objects")
+    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
+    draft.mkdir(parents=True)
+    try:
+        names = _write_files(lake, screen, draft, licence, () if cells else LARGE)
+        draft.replace(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return [out / name for name in names]
+
+
+def _write_files(
+    lake: Lake, screen: str, out: Path, licence: str, large: tuple[str, ...]
+) -> list[str]:
     files, listed = [], []
     for layer, name in lake.tables():
         if name in (*LEFT_OUT, *large):
@@ -88,7 +104,7 @@ def write_bundle(
     manifest.write_text(json.dumps(described, indent=1), encoding="utf-8")
     sums = "".join(f"{checksum(path)}  {path.name}\n" for path in [*files, manifest])
     (out / CHECKSUMS).write_text(sums, encoding="utf-8")
-    return [*files, manifest, out / CHECKSUMS]
+    return [path.name for path in (*files, manifest, out / CHECKSUMS)]
 
 
 def differing_files(bundle: Path) -> list[str]:
