@@ -1,4 +1,4 @@
-"""Take the pictures of the tutorial from a running `phenolake explore` on the tutorial's lake.
+"""Take the explorer's pictures in the docs from a running `phenolake explore` on the tutorial's lake.
 
 python docs/take_explorer_pictures.py http://127.0.0.1:8000 docs/pictures
 """
@@ -21,6 +21,11 @@ VIEWS = {
     "explorer_curve": (
         f"/screens/sbs_fkhr/curve?perturbation=wortmannin&response={RATIO}",
         "A well of each dose",
+    ),
+    "explorer_cluster": ("/screens/sbs_fkhr/clusters", "Least typical cells"),
+    "explorer_saliency": (
+        "/screens/sbs_fkhr/saliency?model=sbs_fkhr-network&version=1&label=wortmannin",
+        "Counter examples",
     ),
 }
 

@@ -151,7 +151,7 @@ def curve_svg(curve: Mapping[str, Any], wells: pl.DataFrame) -> Markup:
     bottom, top = values[kept].min(), values[kept].max()
 
     def xy(where: Any, value: Any) -> tuple[np.ndarray, np.ndarray]:
-        across = 50 + (np.asarray(where) - nothing) / (last - nothing) * (_SIZE[0] - 80)
+        across = 76 + (np.asarray(where) - nothing) / (last - nothing) * (_SIZE[0] - 106)
         up = (np.asarray(value) - bottom) / max(top - bottom, 1e-12) * (_SIZE[1] - 80)
         return across, _SIZE[1] - 40 - up
 
@@ -224,7 +224,7 @@ def _tick(x: float, words: str) -> Markup:
 
 
 def _side(y: float, words: str) -> Markup:
-    return Markup('<text x="46" y="{}" text-anchor="end">{}</text>').format(round(y + 4, 1), words)
+    return Markup('<text x="64" y="{}" text-anchor="end">{}</text>').format(round(y + 4, 1), words)
 
 
 def _along(values: np.ndarray, size: int) -> np.ndarray:

@@ -142,6 +142,12 @@ def pages_of(reader: LakeReader, saliency: Saliency, dagster_url: str = "") -> A
             rows = reader.mart(name, screen)
             same = pl.col("Metadata_Perturbation") == perturbation
             marts[name] = rows.filter(same).to_dicts() if rows.height else []
+        if dose is not None:
+            marts["similar_perturbations"] = [
+                row
+                for row in marts["similar_perturbations"]
+                if row["Metadata_Concentration"] == dose
+            ]
         return page(
             "treatment.html", screen=screen, perturbation=perturbation, dose=dose, doses=doses,
             wells=shown.sort("Metadata_Concentration", "Metadata_Plate", "Metadata_Well").to_dicts(),

@@ -138,9 +138,9 @@ def _map(reader: LakeReader, screen: str) -> Picture | None:
     method = str(profiles["Metadata_Correction"].unique().sort()[0])
     colours = [
         name
-        for name in ("Metadata_MOA", "Metadata_Plate")
-        if profiles[name].null_count() < profiles.height
-    ]
+        for name in ("Metadata_MOA", "Metadata_Perturbation", "Metadata_Plate")
+        if profiles[name].drop_nulls().n_unique() > 1
+    ][:2] or ["Metadata_Plate"]
     return _picture(
         profile_map(profiles_of(profiles, method), colours),
         f"Profiles of wells, correction {method}",
