@@ -1,11 +1,14 @@
 """Do 2,000 plates go as fast as 100? Six assets a plate through Dagster into Delta, trivial pixels.
 
 Prints CPU seconds and memory per hundred plates and the ratio of the last to the first, and draws the
-curve: `python benchmarks/many_plates.py --plates 2000 --picture curve.png`.
+curve: `python benchmarks/many_plates.py --plates 2000 --picture curve.png`. On a machine that others use,
+`--paired 30` compares a lake of 100 plates with one of 2,000 in turns.
 """
 
 import argparse
+import json
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -13,14 +16,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
 
 import dagster as dg  # noqa: E402
 import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+from deltalake import CommitProperties, DeltaTable, Transaction  # noqa: E402
+from deltalake.transaction import AddAction  # noqa: E402
 
 from chaos.workload import TABLES, rows_of, where  # noqa: E402
 from phenolake.lake import Lake  # noqa: E402
+from phenolake.lake.delta_writer import Target  # noqa: E402
 from phenolake.lake.maintenance import maintain  # noqa: E402
 from phenolake.tables import Table  # noqa: E402
 
@@ -126,6 +134,56 @@ def run(plates: int, folder: Path, lake_only: bool) -> tuple[np.ndarray, np.ndar
     return seconds, memory
 
 
+def fill_by_copies(lake: Lake, plates: int) -> None:
+    """Give a lake of one plate so many by copies of its files, in one commit for each table."""
+    (first,) = lake.read(TABLES[0].name, columns=["Metadata_Plate"])["Metadata_Plate"].unique()
+    for table in TABLES:
+        delta = DeltaTable(lake.table_uri(table.name))
+        added, locks = [], []
+        for action in pa.table(delta.get_add_actions()).to_pylist():
+            path = unquote(action["path"])
+            source = Path(lake.table_uri(table.name), path)
+            for name in map(name_of, range(1, plates)):
+                copy = path.replace(first, name)
+                Path(lake.table_uri(table.name), copy).parent.mkdir()
+                shutil.copyfile(source, Path(lake.table_uri(table.name), copy))
+                added.append(
+                    AddAction(
+                        copy, action["size_bytes"], where(name), 0, True,
+                        json.dumps({"numRecords": action["num_records"]}),
+                    )
+                )  # fmt: skip
+                locks.append(Target(lake.location, str(table.layer), table.name, where(name)).lock)
+        delta.create_write_transaction(
+            added,
+            mode="append",
+            schema=delta.schema(),
+            partition_by=list(table.partition_by),
+            commit_properties=CommitProperties(app_transactions=[Transaction(k, 1) for k in locks]),
+        )
+        DeltaTable(lake.table_uri(table.name)).create_checkpoint()
+
+
+def paired(plates: int, turns: int, folder: Path) -> None:
+    """Plates into a small lake and a large one in turns, so that other work slows both alike."""
+    lakes = {HUNDRED: str(folder / "few"), plates: str(folder / "many")}
+    runners = {}
+    for count, uri in lakes.items():
+        with through_the_lake(uri) as run_one:
+            run_one(name_of(0))
+            runners[count] = run_one
+        fill_by_copies(Lake(uri), count - turns)
+    taken: dict[int, list[float]] = {count: [] for count in lakes}
+    for turn in range(turns):
+        for count, run_one in runners.items():
+            started = cpu_seconds()
+            run_one(name_of(count + turn))
+            taken[count].append(cpu_seconds() - started)
+    few, many = (float(np.median(values)) for values in taken.values())
+    print(f"CPU s a plate, {turns} in turns: {few:.3f} at {HUNDRED} plates, {many:.3f} at {plates}")
+    print(f"ratio {many / few:.2f}; memory at the end {resident_mb():.0f} MB")
+
+
 def draw(seconds: np.ndarray, memory: np.ndarray, path: Path) -> None:
     import matplotlib as mpl
 
@@ -150,8 +208,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plates", type=int, default=2000)
     parser.add_argument("--lake-only", action="store_true", help="leave Dagster out")
+    parser.add_argument(
+        "--paired", type=int, metavar="TURNS", help="a small and a large lake in turns"
+    )
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
+    if options.paired:
+        with tempfile.TemporaryDirectory() as folder:
+            paired(options.plates, options.paired, Path(folder))
+        return 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         seconds, memory = run(options.plates, Path(folder), options.lake_only)
@@ -163,7 +228,8 @@ def main() -> int:
     print(
         f"CPU s a plate: first hundred {first:.3f}, last hundred {last:.3f}, ratio {last / first:.2f}"
     )
-    print(f"memory: after a hundred {memory[HUNDRED - 1]:.0f} MB, at the end {memory[-1]:.0f} MB")
+    early = memory[:HUNDRED][-1]
+    print(f"memory: after a hundred {early:.0f} MB, at the end {memory[-1]:.0f} MB")
     if options.picture:
         draw(seconds, memory, options.picture)
     return 0

@@ -33,6 +33,7 @@ import psutil  # noqa: E402
 from phenolake.cli.runs import local_runner  # noqa: E402
 from phenolake.screens.registry import ScreenRegistry  # noqa: E402
 from phenolake.settings import Settings  # noqa: E402
+from phenolake_resources import resources_for  # noqa: E402
 
 ASSETS = (
     "raw_image_catalog", "segmentation_masks", "objects", "single_cell_features", "well_profiles",
@@ -50,6 +51,11 @@ PAGES = {
     "backfill": "/runs/b/{backfill}",
     "job": "/locations/phenolake.definitions/jobs/plate_job/partitions",
 }
+#: Answered with the names of the jobs once the code server has loaded the definitions.
+READY = (
+    b'{"query": "{ repositoriesOrError { ... on RepositoryConnection { nodes { pipelines { name }'
+    b' } } } }"}'
+)
 
 
 @dataclass(frozen=True)
@@ -153,10 +159,11 @@ def webserver(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
         while True:
             assert process.poll() is None, (folder / "webserver.log").read_text()[-3000:]
             try:
-                ask(url, b'{"query": "{ version }"}')
-                break
+                if b"plate_job" in ask(url, READY):
+                    break
             except OSError:
-                time.sleep(1)
+                pass
+            time.sleep(1)
         print(f"webserver with definitions answers after {time.monotonic() - started:.1f} s")
         yield url, psutil.Process(process.pid)
     finally:
@@ -247,19 +254,22 @@ def ticks(settings: Settings) -> None:
     """CPU seconds of one evaluation of each sensor that looks at plates."""
     from phenolake.definitions import definitions
 
-    repository = definitions(settings).get_repository_def()
+    repository, held = definitions(settings).get_repository_def(), resources_for(settings)
     with dg.DagsterInstance.from_config(str(settings.dagster_path)) as instance:
         for name in ("new_plates", "finished_screens", "watched_limits"):
             sensor = repository.get_sensor_def(name)
             cursor = None
             for turn in ("first", "next"):
                 context = dg.build_sensor_context(
-                    instance=instance, cursor=cursor, repository_def=repository
+                    instance=instance,
+                    cursor=cursor,
+                    repository_def=repository,
+                    resources={key: held[key] for key in sensor.required_resource_keys},
                 )
                 started = time.process_time()
-                data = sensor.evaluate_tick(context)
+                result = sensor(context)
                 print(f"sensor {name}, {turn} tick: {time.process_time() - started:.2f} CPU s")
-                cursor = data.cursor
+                cursor = getattr(result, "cursor", None) or context.cursor
 
 
 def fill_inbox(inbox: Path, plates: int) -> None:
