@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
+from pydantic import ValidationError
 from typer.main import get_command
 
 from phenolake.cli import app
+from phenolake.screens.config import ScreenConfig
 from phenolake.screens.settings_page import settings_page
 from phenolake.tables.reference_page import reference_page
 
@@ -33,6 +36,22 @@ def test_settings_reference_is_up_to_date(repository):
     assert written == settings_page(), (
         "run `python -m phenolake.screens.settings_page docs/settings.md`"
     )
+
+
+def test_every_description_of_a_screen_is_accepted(repository):
+    blocks = [
+        (page.name, yaml.safe_load(block))
+        for page in pages(repository)
+        for block in re.findall(
+            r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S
+        )
+    ]
+    assert len(blocks) >= 8
+    for name, values in blocks:
+        try:
+            ScreenConfig(**{"name": "screen", **values})
+        except ValidationError as error:
+            pytest.fail(f"{name}: {values}: {error}")
 
 
 def test_links_between_pages_lead_somewhere(repository):

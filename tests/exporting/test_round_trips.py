@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import warnings
@@ -32,6 +33,7 @@ def exported(tmp_path_factory):
                 "export", "gold.well_profiles", folder / f"wells.{suffix}", "--screen", "S"
             )
             assert answer.status == 0, answer.errors
+        assert call("catalog", folder / "lake.duckdb").status == 0
     return folder
 
 
@@ -50,6 +52,19 @@ def frame_of(exported):
 
 def features_of(frame):
     return [name for name in frame.columns if not name.startswith("Metadata_")]
+
+
+def test_python_of_the_page_runs_on_exported_files(exported, repository, monkeypatch):
+    for library in ("scanpy", "pycytominer", "copairs"):
+        pytest.importorskip(library)
+    page = (repository / "docs" / "exports.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(exported)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(names["precision"]) == 42
+    assert names["wells"].obsm["X_pca"].shape[0] == len(names["rows"]) == 48
 
 
 def test_scanpy_finds_the_replicates_of_a_compound(exported):

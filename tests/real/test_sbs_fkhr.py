@@ -112,12 +112,13 @@ def test_active_wells_are_named(lake, drug):
     assert rows <= (set("ABCD") if drug == "wortmannin" else set("EFGH"))
 
 
-def test_commands_of_the_tutorial_run(lake, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", ["tutorial.md", "exports.md"])
+def test_commands_of_a_page_run(lake, tmp_path, monkeypatch, page):
     monkeypatch.chdir(tmp_path)
-    text = TUTORIAL.read_text(encoding="utf-8")
+    text = (TUTORIAL.parent / page).read_text(encoding="utf-8")
     commands = [shlex.split(c) for c in re.findall(r"^phenolake (.*)$", text, re.MULTILINE)]
-    # The fixture has ingested the plate; a server would not end.
-    run = [words for words in commands if words[0] not in ("ingest", "explore")]
+    # The fixture has ingested the plate; a server would not end, nor does a window.
+    run = [words for words in commands if words[0] not in ("ingest", "explore", "napari")]
     assert len(run) >= 9
     for words in run:
         words = [*words, "--no-pdf"] if words[0] == "report" else words
