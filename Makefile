@@ -100,10 +100,11 @@ $(VENV):
 	exit 1
 
 # pip's own words are many; every large download and each 25th package are enough to see it move.
+# Python compiles what it imports by itself; compiling all 36,000 files here takes minutes.
 # The status travels in a file, since a pipe in plain sh has only that of its last command.
 define install
 echo "Installing Phenolake and its libraries (a few minutes, $(SIZE), once)"; \
-{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+{ $(BIN)/python -m pip install --disable-pip-version-check --no-compile --progress-bar off \
       -c $(CONSTRAINTS) -e '.$(1)' 2> $(VENV)/pip-errors; echo $$? > $(VENV)/pip-status; } | { \
     count=0; \
     while read -r verb rest; do \
