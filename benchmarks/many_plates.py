@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote
@@ -164,21 +164,24 @@ def fill_by_copies(lake: Lake, plates: int) -> None:
         DeltaTable(lake.table_uri(table.name)).create_checkpoint()
 
 
-def paired(plates: int, turns: int, folder: Path) -> None:
+def paired(plates: int, turns: int, folder: Path, lake_only: bool) -> None:
     """Plates into a small lake and a large one in turns, so that other work slows both alike."""
-    lakes = {HUNDRED: str(folder / "few"), plates: str(folder / "many")}
-    runners = {}
-    for count, uri in lakes.items():
-        with through_the_lake(uri) as run_one:
-            run_one(name_of(0))
-            runners[count] = run_one
-        fill_by_copies(Lake(uri), count - turns)
-    taken: dict[int, list[float]] = {count: [] for count in lakes}
-    for turn in range(turns):
-        for count, run_one in runners.items():
-            started = cpu_seconds()
-            run_one(name_of(count + turn))
-            taken[count].append(cpu_seconds() - started)
+    runners, taken = {}, {}
+    with ExitStack() as opened:
+        for count in (HUNDRED, plates):
+            uri, home = str(folder / f"lake{count}"), folder / f"dagster{count}"
+            chosen = (
+                through_the_lake(uri) if lake_only else through_dagster(uri, home, count + turns)
+            )
+            runners[count] = opened.enter_context(chosen)
+            runners[count](name_of(0))
+            fill_by_copies(Lake(uri), count - turns)
+            taken[count] = np.zeros(turns)
+        for turn in range(turns):
+            for count, run_one in runners.items():
+                started = cpu_seconds()
+                run_one(name_of(count + turn))
+                taken[count][turn] = cpu_seconds() - started
     few, many = (float(np.median(values)) for values in taken.values())
     print(f"CPU s a plate, {turns} in turns: {few:.3f} at {HUNDRED} plates, {many:.3f} at {plates}")
     print(f"ratio {many / few:.2f}; memory at the end {resident_mb():.0f} MB")
@@ -215,7 +218,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.paired:
         with tempfile.TemporaryDirectory() as folder:
-            paired(options.plates, options.paired, Path(folder))
+            paired(options.plates, options.paired, Path(folder), options.lake_only)
         return 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
