@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def train_classifier(
         name=name,
         tags={"data": folder.name},
         class_balanced=True,
+        report=partial(typer.echo, err=True),
     )
     typer.echo(
         f"{len(result.validation)} cells of held-out values of {group} "

@@ -119,15 +119,18 @@ def _sheet(crops: np.ndarray, object_channel: int) -> tuple[np.ndarray, np.ndarr
         mask = central_object(crop[object_channel])
         objects[y, x] = mask * np.int32(index + 1)
         image[:planes, y, x] = crop / np.float32(255)
-        image[planes:, y, x] = _relative(crop, mask)
+        image[planes:, y, x] = relative_brightness(crop, mask)
     return image, objects
 
 
-def _relative(crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Channels from their darkest pixels (0) to the object's brightest (1), float32."""
+def relative_brightness(crop: np.ndarray, mask: np.ndarray, most: float = 1.0) -> np.ndarray:
+    """Return channels from their darkest pixels (0) to the object's brightest (1), float32.
+
+    `crop`: uint8 (channel, y, x). `mask`: bool (y, x), the object. Pixels are cut at 0 and `most`.
+    """
     dark = np.percentile(crop, _DARKEST, axis=(1, 2))[:, None, None]
     bright = np.percentile(crop[:, mask], 99, axis=1)[:, None, None]
-    return np.clip((crop - dark) / np.maximum(bright - dark, 1), 0, 1).astype(np.float32)
+    return np.clip((crop - dark) / np.maximum(bright - dark, 1), 0, most).astype(np.float32)
 
 
 def _positions(frame: pl.DataFrame) -> list[str]:

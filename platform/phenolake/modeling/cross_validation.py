@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from phenolake.modeling.calibration import cross_fitted
+from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.labels import BOTH, TRAIN, VALIDATION, EncodedLabels
 from phenolake.modeling.model_parts import Model
-from phenolake.modeling.neighbour_novelty import SIGNS, read_signs, training_directions
+from phenolake.modeling.neighbour_novelty import read_signs, training_directions
 from phenolake.modeling.novelty import NoveltyReference
 from phenolake.modeling.prediction import evaluate
 
@@ -56,11 +57,13 @@ def out_of_fold(train: Train, data: Any, labels: EncodedLabels, folds: np.ndarra
     """
     names = np.array(labels.classes)[labels.codes]
     probabilities = np.zeros((len(names), len(labels.classes)))
-    signs = np.zeros((len(names), SIGNS))
+    signs = np.zeros((len(names), 0))
     for fold in np.unique(folds):
         rows, judged = judge_fold(train, data, names, folds == fold, np.ones(len(names), bool))
         known = np.searchsorted(labels.classes, judged.classes)
         probabilities[np.ix_(rows, known)] = judged.probabilities
+        if not signs.shape[1]:
+            signs = np.zeros((len(names), judged.signs.shape[1]))
         signs[rows] = judged.signs
     return OutOfFold(probabilities, signs, folds)
 
@@ -74,10 +77,28 @@ def judge_fold(
     # With nothing to validate on, the training cells themselves scale the distances.
     split = np.where(held[usable], VALIDATION, TRAIN if held[usable].any() else BOTH)
     model = train(data[usable], names[usable].tolist(), split)
-    reference = model.novelty
-    assert isinstance(reference, NoveltyReference)
-    trained = evaluate(model, data[usable[split != VALIDATION]])[1]
+    _, trained = opinions(model, data[usable[split != VALIDATION]])
     rows = np.flatnonzero(held)
-    probabilities, embedding = evaluate(model, data[rows])
-    signs = read_signs(reference, *training_directions(reference, trained), embedding)
-    return rows, Judged(model.classes, probabilities, signs)
+    probabilities, embeddings = opinions(model, data[rows])
+    signs = [
+        read_signs(reference, *training_directions(reference, known), embedding)
+        for reference, known, embedding in zip(references(model), trained, embeddings, strict=True)
+    ]
+    return rows, Judged(model.classes, probabilities, np.concatenate(signs, axis=1))
+
+
+def opinions(model: Model, data: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return class probabilities, and the embedding (n, d) of each view that novelty looks at."""
+    if isinstance(model, Ensemble) and model.views:
+        votes, embeddings = model.opinions(data)
+        return model.pooled(votes), embeddings
+    probabilities, embedding = evaluate(model, data)
+    return probabilities, [embedding]
+
+
+def references(model: Model) -> list[NoveltyReference]:
+    """Return the reference of each view of a model that was just trained."""
+    viewing = model.members if isinstance(model, Ensemble) and model.views else (model,)
+    found = [member.novelty for member in viewing]
+    assert all(isinstance(reference, NoveltyReference) for reference in found)
+    return found  # type: ignore[return-value]

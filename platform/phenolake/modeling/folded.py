@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 import polars as pl
 
 from phenolake.modeling.calibration import fit_temperature
-from phenolake.modeling.cross_validation import Train, out_of_fold
+from phenolake.modeling.cross_validation import Train, opinions, out_of_fold, references
 from phenolake.modeling.ensemble import Ensemble
+from phenolake.modeling.joint_novelty import JointNovelty
 from phenolake.modeling.labels import BOTH, EncodedLabels
+from phenolake.modeling.model_parts import Model
 from phenolake.modeling.neighbour_novelty import NeighbourNovelty
-from phenolake.modeling.novelty import NoveltyReference
-from phenolake.modeling.prediction import evaluate
 from phenolake.modeling.rehearsal import judge_rehearsals, rehearse
 
 
@@ -31,7 +32,12 @@ class FoldedTraining:
 
 
 def train_with_folds(
-    train: Train, data: Any, labels: EncodedLabels, folds: np.ndarray, seed: int = 0
+    train: Train,
+    data: Any,
+    labels: EncodedLabels,
+    folds: np.ndarray,
+    seed: int = 0,
+    report: Callable[[str], None] | None = None,
 ) -> FoldedTraining:
     """Return a calibrated model of all cells, with a novelty threshold, and held-out predictions.
 
@@ -41,6 +47,8 @@ def train_with_folds(
         Trains on data, class names and split.
     folds
         Number of the fold in which each cell is held out, int (n,).
+    report
+        Told what is being done.
 
     Raises
     ------
@@ -50,22 +58,26 @@ def train_with_folds(
     judged = out_of_fold(train, data, labels, folds)
     names = [labels.classes[code] for code in labels.codes]
     model = train(data, names, np.full(len(names), BOTH))
-    reference = model.novelty
-    assert isinstance(reference, NoveltyReference)
-    rehearsals = rehearse(train, data, labels, folds)
+    rehearsals = rehearse(train, data, labels, folds, report)
     found = judge_rehearsals(rehearsals) if rehearsals else None
-    novelty = (
-        NeighbourNovelty.fit(reference, evaluate(model, data)[1], judged.signs, seed)
-        if found
-        else reference
-    )
     calibrated = Ensemble(
         model.members if isinstance(model, Ensemble) else (model,),
-        novelty,
+        _novelty(model, data, judged.signs, seed) if found else references(model)[0],
         fit_temperature(judged.probabilities, labels.codes),
         found.unknown_above if found else None,
         {**model.settings, "folds": int(folds.max()) + 1},
+        model.views if isinstance(model, Ensemble) else (),
     )
     return FoldedTraining(
         calibrated, judged.calibrated(labels.codes), found.classes if found else None
     )
+
+
+def _novelty(
+    model: Model, data: Any, signs: np.ndarray, seed: int
+) -> NeighbourNovelty | JointNovelty:
+    """The novelty of a model of all cells, on the scale of held-out cells' signs."""
+    known, embeddings = references(model), opinions(model, data)[1]
+    if len(known) == 1:
+        return NeighbourNovelty.fit(known[0], embeddings[0], signs, seed)
+    return JointNovelty.fit(known, embeddings, signs, seed)

@@ -9,8 +9,10 @@ import numpy as np
 
 from phenolake.errors import TrainingDataError
 from phenolake.modeling.crop_features import measure_crops
+from phenolake.modeling.joint_novelty import JointNovelty
 from phenolake.modeling.neighbour_novelty import NeighbourNovelty
 from phenolake.modeling.novelty import NoveltyReference
+from phenolake.modeling.nucleus_encoder import PREFIX, NucleusEncoder
 from phenolake.modeling.trained_network import as_crops
 
 if TYPE_CHECKING:
@@ -19,12 +21,17 @@ if TYPE_CHECKING:
     from phenolake.modeling.model_parts import Model
 
 
+#: Name of the view that the encoder gives.
+ENCODER_VIEW = "encoder"
+
+
 @dataclass(frozen=True, eq=False)
 class MeasuredCrops:
     """A model on features, with the measuring of crops before it.
 
     `shape`: channels, height and width of a crop. `full_scale`: pixel value that becomes 255; see
-    `as_uint8`.
+    `as_uint8`. `encoder`: gives features beside the measured ones; models stored before there was
+    one have none.
     """
 
     kind: ClassVar[str] = "measured_crops"
@@ -32,6 +39,7 @@ class MeasuredCrops:
     model: Model
     shape: tuple[int, int, int]
     full_scale: float | None = None
+    encoder: NucleusEncoder | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -39,7 +47,7 @@ class MeasuredCrops:
         return self.model.classes
 
     @property
-    def novelty(self) -> NoveltyReference | NeighbourNovelty:
+    def novelty(self) -> NoveltyReference | NeighbourNovelty | JointNovelty:
         """The reference of the model on features."""
         return self.model.novelty
 
@@ -80,4 +88,17 @@ class MeasuredCrops:
             raise TrainingDataError(
                 f"the model takes crops of (channel, y, x) = {self.shape}, got {crops.shape[1:]}"
             )
-        return measure_crops(crops)
+        return features_of_crops(crops, self.encoder)
+
+
+def features_of_crops(crops: np.ndarray, encoder: NucleusEncoder | None = None) -> pl.DataFrame:
+    """Return measured features of uint8 crops, and beside them what an encoder sees, one row each."""
+    measured = measure_crops(crops)
+    return measured if encoder is None else measured.hstack(encoder.describe(crops))
+
+
+def views_of_features(features: pl.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of each view that has any: `measured` and `encoder`."""
+    seen = [name for name in features.columns if name.startswith(PREFIX)]
+    views = {"measured": [name for name in features.columns if not name.startswith(PREFIX)]}
+    return {**views, ENCODER_VIEW: seen} if seen else views

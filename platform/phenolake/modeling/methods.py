@@ -13,8 +13,12 @@ from phenolake.errors import TrainingDataError, UnknownNameError
 from phenolake.modeling.classical import train_boosting, train_linear
 from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.forest import train_forest
+from phenolake.modeling.measured_crops import ENCODER_VIEW
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.training import train_network
+
+# Maps of a network are many and alike; new kinds of cells rarely lie where maps hardly vary.
+_NOVELTY_COMPONENTS: Mapping[str, int] = {ENCODER_VIEW: 60}
 
 #: Takes data, labels, split and a seed; further options by name.
 Trainer = Callable[..., Model]
@@ -27,13 +31,16 @@ CLASSICAL: Mapping[str, Trainer] = {
     "svm": partial(train_linear, method="svm"),
     "boosting": train_boosting,
 }
+LINEAR = ("lda", "logistic", "svm")
 NETWORK = "network"
 #: Methods that weigh errors against the size of their weights.
 WITH_COST = ("logistic", "svm")
 
 
-def trainer_named(method: str) -> Trainer:
+def trainer_named(method: str, novelty_components: int | None = None) -> Trainer:
     """Return what trains a method, or an ensemble of the methods joined by `+`.
+
+    `novelty_components` is for those that know it, see `train_linear`.
 
     Raises
     ------
@@ -50,9 +57,28 @@ def trainer_named(method: str) -> Trainer:
         return train_network
     if NETWORK in names:
         raise TrainingDataError("a network learns from crops and can't share features with others")
-    if len(names) == 1:
-        return CLASSICAL[method]
-    return partial(_train_together, [CLASSICAL[name] for name in names])
+    limited = {"novelty_components": novelty_components} if novelty_components else {}
+    trainers = [partial(CLASSICAL[name], **(limited if name in LINEAR else {})) for name in names]
+    return trainers[0] if len(trainers) == 1 else partial(_train_together, trainers)
+
+
+def train_by_view(
+    method: str,
+    views: Mapping[str, Sequence[str]],
+    data: pl.DataFrame,
+    labels: Sequence[str],
+    split: np.ndarray,
+    **options: Any,
+) -> Ensemble:
+    """Return an ensemble of one model per view, each trained on the columns of that view."""
+    members = tuple(
+        trainer_named(method, _NOVELTY_COMPONENTS.get(view))(
+            data.select(columns), labels, split, **options
+        )
+        for view, columns in views.items()
+    )
+    settings = {**members[0].settings, "views": list(views)}
+    return Ensemble(members, members[0].novelty, settings=settings, views=tuple(views))
 
 
 def _train_together(

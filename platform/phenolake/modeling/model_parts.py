@@ -14,10 +14,12 @@ from phenolake.modeling.classical.tree_arrays import NODE_ARRAYS
 from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.forest import Forest
+from phenolake.modeling.joint_novelty import JointNovelty
 from phenolake.modeling.measured_crops import MeasuredCrops
 from phenolake.modeling.neighbour_novelty import NeighbourNovelty
 from phenolake.modeling.networks import layout_from_dict
 from phenolake.modeling.novelty import NoveltyReference
+from phenolake.modeling.nucleus_encoder import NucleusEncoder
 from phenolake.modeling.trained_network import TrainedNetwork
 
 Model = Forest | LinearClassifier | BoostedTrees | TrainedNetwork | MeasuredCrops | Ensemble
@@ -198,29 +200,41 @@ def _measured_description(model: MeasuredCrops) -> Description:
     return {
         "shape": model.shape,
         "full_scale": model.full_scale,
+        "encoder": None if model.encoder is None else {"widths": model.encoder.widths},
         "model": description_of(model.model),
     }
 
 
 def _measured_arrays(model: MeasuredCrops) -> Arrays:
-    return _outer("model.", arrays_of(model.model))
+    encoder = {} if model.encoder is None else _outer("encoder.", model.encoder.state)
+    return {**_outer("model.", arrays_of(model.model)), **encoder}
 
 
 def _measured(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> MeasuredCrops:
     channels, height, width = description["shape"]
     inner: Any = model_of(description["model"], _inner("model.", arrays))
-    return MeasuredCrops(inner, (channels, height, width), description["full_scale"])
+    # Models stored before there was an encoder don't mention one.
+    told = description.get("encoder")
+    encoder = told and NucleusEncoder(tuple(told["widths"]), _inner("encoder.", arrays))
+    return MeasuredCrops(inner, (channels, height, width), description["full_scale"], encoder)
 
 
 def _ensemble_description(model: Ensemble) -> Description:
     return {
         "members": [description_of(member) for member in model.members],
         **{name: getattr(model, name) for name in ("temperature", "unknown_above", "settings")},
+        "views": model.views,
     }
 
 
 def _ensemble_arrays(model: Ensemble) -> Arrays:
-    arrays = _novelty_arrays(model)
+    novelty = model.novelty
+    if isinstance(novelty, JointNovelty):
+        arrays: Arrays = {"novelty.known": novelty.known}
+        for number, part in enumerate(novelty.parts):
+            arrays |= _outer(f"novelty.{number}.", vars(part))
+    else:
+        arrays = _novelty_arrays(model)
     for number, member in enumerate(model.members):
         arrays |= _outer(f"members.{number}.", arrays_of(member))
     return arrays
@@ -232,9 +246,22 @@ def _ensemble(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) 
         for number, member in enumerate(description["members"])
     ]
     settings = ("temperature", "unknown_above", "settings")
-    parts = _inner("novelty.", arrays)
-    novelty = NeighbourNovelty(**parts) if "directions" in parts else NoveltyReference(**parts)
-    return Ensemble(tuple(members), novelty, **{name: description[name] for name in settings})
+    return Ensemble(
+        tuple(members),
+        _any_novelty(_inner("novelty.", arrays)),
+        **{name: description[name] for name in settings},
+        views=tuple(description.get("views", ())),
+    )
+
+
+def _any_novelty(arrays: Arrays) -> NoveltyReference | NeighbourNovelty | JointNovelty:
+    if "directions" in arrays:
+        return NeighbourNovelty(**arrays)
+    if "centres" in arrays:
+        return NoveltyReference(**arrays)
+    numbers = range(len({name.split(".")[0] for name in arrays} - {"known"}))
+    parts = (NeighbourNovelty(**_inner(f"{number}.", arrays)) for number in numbers)
+    return JointNovelty(tuple(parts), arrays["known"])
 
 
 _DESCRIPTIONS: Mapping[str, Callable[[Any], Description]] = {

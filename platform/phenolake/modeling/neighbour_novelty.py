@@ -8,7 +8,8 @@ import numpy as np
 
 from phenolake.modeling.novelty import NoveltyReference
 
-_LEVELS = np.linspace(0, 1, 201)
+#: Places of stored quantiles.
+LEVELS = np.linspace(0, 1, 201)
 _NEIGHBOUR = 10
 # More training cells change a tenth neighbour little, and are stored with every model.
 _MOST_CELLS = 5000
@@ -62,9 +63,13 @@ class NeighbourNovelty:
 
     def score(self, embedding: np.ndarray) -> np.ndarray:
         """Return novelty in 0..1: the share of known cells that are less novel; float32, (n,)."""
+        return np.interp(self.ranks(embedding), self.known, LEVELS).astype(np.float32)
+
+    def ranks(self, embedding: np.ndarray) -> np.ndarray:
+        """Return the mean rank of the two signs among known cells, float64, (n,)."""
         reference = NoveltyReference(self.centres, self.whitening, self.known)
         measured = read_signs(reference, self.middle, self.directions, embedding)
-        return np.interp(mean_rank(measured, self.signs), self.known, _LEVELS).astype(np.float32)
+        return mean_rank(measured, self.signs)
 
 
 def training_directions(
@@ -101,14 +106,14 @@ def read_signs(
 def mean_rank(measured: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Return the mean over signs of each one's rank among known cells, 0..1, shape (n,)."""
     ranks = [
-        np.interp(values, known, _LEVELS) for values, known in zip(measured.T, levels, strict=True)
+        np.interp(values, known, LEVELS) for values, known in zip(measured.T, levels, strict=True)
     ]
     return np.mean(ranks, axis=0)
 
 
 def quantiles(values: np.ndarray) -> np.ndarray:
     """Return 201 increasing quantiles along the first axis, float32; the levels come last."""
-    return np.quantile(values, _LEVELS, axis=0).T.astype(np.float32)
+    return np.quantile(values, LEVELS, axis=0).T.astype(np.float32)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

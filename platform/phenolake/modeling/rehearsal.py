@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,16 +31,25 @@ class FoundNew:
     classes: pl.DataFrame
 
 
-def rehearse(train: Train, data: Any, labels: EncodedLabels, folds: np.ndarray) -> list[Rehearsal]:
+def rehearse(
+    train: Train,
+    data: Any,
+    labels: EncodedLabels,
+    folds: np.ndarray,
+    report: Callable[[str], None] | None = None,
+) -> list[Rehearsal]:
     """Return what held-out cells look like to models that never saw one of the classes.
 
     Classes whose absence leaves fewer than two others are no rehearsal, so two classes give none.
+    `report` is told which class is left out.
     """
     if len(labels.classes) < 3:
         return []
     names = np.array(labels.classes)[labels.codes]
     done = []
-    for left_out in labels.classes:
+    for number, left_out in enumerate(labels.classes, start=1):
+        if report is not None:
+            report(f"training without {left_out} ({number} of {len(labels.classes)})")
         parts, new = [], []
         for fold in np.unique(folds):
             rows, judged = judge_fold(train, data, names, folds == fold, names != left_out)

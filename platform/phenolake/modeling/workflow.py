@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -15,13 +15,17 @@ from phenolake.errors import TrainingDataError
 from phenolake.identity import WELL
 from phenolake.modeling.champion import Promotion
 from phenolake.modeling.classical.cost_sweep import CostSweep, sweep_costs
-from phenolake.modeling.crop_features import measure_crops
 from phenolake.modeling.example_cells import example_pictures
 from phenolake.modeling.folded import train_with_folds
 from phenolake.modeling.labels import VALIDATION, encode_labels
-from phenolake.modeling.measured_crops import MeasuredCrops
-from phenolake.modeling.methods import NETWORK, WITH_COST, trainer_named
+from phenolake.modeling.measured_crops import (
+    MeasuredCrops,
+    features_of_crops,
+    views_of_features,
+)
+from phenolake.modeling.methods import NETWORK, WITH_COST, train_by_view, trainer_named
 from phenolake.modeling.model_parts import Model
+from phenolake.modeling.nucleus_encoder import NucleusEncoder
 from phenolake.modeling.prediction import evaluate
 from phenolake.modeling.run_files import Findings
 from phenolake.modeling.scores import ClassificationScores, classification_scores
@@ -73,6 +77,7 @@ def train(
     experiment: str | None = None,
     data_versions: Mapping[str, int] | None = None,
     tags: Mapping[str, str] | None = None,
+    report: Callable[[str], None] | None = None,
     **options: Any,
 ) -> TrainingResult:
     """Train a classifier on crops or on a frame of features, and judge it on held-out cells.
@@ -91,7 +96,9 @@ def train(
     method
         `network`, `forest`, `lda`, `logistic`, `svm`, `boosting`, or several joined by `+`, which
         vote; by default a network on crops and a forest on features. Of crops, the object in the
-        middle is measured for methods on features; see `measure_crops`.
+        middle is measured for methods on features, and looked at by the encoder of the shipped
+        nucleus network; a model of each view is trained and their probabilities are multiplied. See
+        `measure_crops`, `NucleusEncoder` and `Ensemble`.
     folds
         Hold out every group once, in so many folds. Scores are of all cells then; the model learns
         from all cells, is calibrated, and knows how unlike the known classes a cell must be to be
@@ -104,6 +111,8 @@ def train(
         champion if it beats the present one.
     tracker, experiment, data_versions, tags
         Where and with what the run is recorded; the experiment is named as the model by default.
+    report
+        Told what is being done, for trainings that take minutes.
     **options
         For the method, such as those of `train_network`, `train_forest` or `train_linear`.
 
@@ -131,7 +140,12 @@ def train(
     crops = data if isinstance(data, np.ndarray) and method != NETWORK else None
     if crops is not None:
         crops = as_crops(crops)
-        learned = measure_crops(crops)
+        if report is not None:
+            report(f"measuring {len(crops)} crops")
+        encoder = NucleusEncoder.shipped()
+        learned = features_of_crops(crops, encoder)
+        views = views_of_features(learned)
+        trainer = partial(train_by_view, method, views, seed=seed, **options)
     tables: dict[str, pl.DataFrame] = {}
     sweep = None
     model: Model
@@ -145,7 +159,7 @@ def train(
         probabilities = evaluate(model, learned[validation])[0]
     else:
         split = fold_numbers(keys, by, folds, seed, names)
-        folded = train_with_folds(trainer, learned, encoded, split, seed)
+        folded = train_with_folds(trainer, learned, encoded, split, seed, report)
         model, probabilities = folded.model, folded.probabilities
         validation, split = np.arange(len(names)), np.char.add("fold ", split.astype(str))
         if folded.found_new is not None:
@@ -155,7 +169,7 @@ def train(
         "fit_cpu_seconds": round(time.process_time() - started_cpu, 3),
     }
     if crops is not None:
-        model = MeasuredCrops(model, crops.shape[1:])
+        model = MeasuredCrops(model, crops.shape[1:], encoder=encoder)
     result = TrainingResult(
         model,
         split,

@@ -75,13 +75,19 @@ def build_compact(layout: CompactLayout) -> torch.nn.Module:
             self.decoder = nn.ModuleList(Block(width) for width in widths[:-1])
             self.head = nn.Conv2d(widths[0], 4 * len(OUTPUTS), 3, padding=1)
 
-        def forward(self, brightness: torch.Tensor) -> torch.Tensor:
+        def levels(self, brightness: torch.Tensor) -> list[torch.Tensor]:
+            """What the encoder sees at 1/2, 1/4, ... of the resolution, (n, width, y, x) each."""
             x = functional.pixel_unshuffle(input_planes(brightness), 2)
             x = self.encoder[0](torch.relu(self.stem(x)))
             levels = [x]
             for down, block in zip(self.down, self.encoder[1:], strict=True):
                 x = block(torch.relu(down(x)))
                 levels.append(x)
+            return levels
+
+        def forward(self, brightness: torch.Tensor) -> torch.Tensor:
+            levels = self.levels(brightness)
+            x = levels[-1]
             for depth in reversed(range(len(self.up))):
                 x = functional.interpolate(self.up[depth](x), scale_factor=2.0, mode="nearest")
                 x = self.decoder[depth](x + levels[depth])

@@ -65,6 +65,7 @@ def train_linear(
     scale: Scale = "ranks",
     correlation_limit: float | None = 0.95,
     class_balanced: bool = False,
+    novelty_components: int | None = None,
     seed: int = 0,
 ) -> LinearClassifier:
     """Return a linear classifier trained on the `train` part.
@@ -87,6 +88,9 @@ def train_linear(
         Drop a feature whose absolute Pearson correlation with an earlier kept one is above this.
     class_balanced
         Count classes the same: equal priors (`lda`) or weights.
+    novelty_components
+        Look for the axes of novelty among so many principal components of the features; by default
+        among all features.
 
     Notes
     -----
@@ -109,7 +113,7 @@ def train_linear(
     scaling = Scaling.fit(parts.train, scale)
     train, validation = scaling.apply(parts.train), scaling.apply(parts.validation)
     weights, offsets = _FITS[method](train, parts.codes, cost, class_balanced, seed)
-    axes = discriminant_axes(train, parts.codes)
+    axes = discriminant_axes(train, parts.codes, novelty_components)
     return LinearClassifier(
         classes=parts.labels.classes,
         columns=parts.columns,
@@ -124,16 +128,24 @@ def train_linear(
             "scale": scale,
             "correlation_limit": correlation_limit,
             "class_balanced": class_balanced,
+            "novelty_components": novelty_components,
             "seed": seed,
         },
     )
 
 
-def discriminant_axes(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def discriminant_axes(
+    values: np.ndarray, codes: np.ndarray, components: int | None = None
+) -> np.ndarray:
     """Return the axes that span the class centres once cells are whitened within classes.
 
     Float32, shape (feature, at most class - 1); the covariance is shrunk after Ledoit and Wolf.
+    With `components` the axes lie within so many principal components of the values. Directions in
+    which cells hardly vary can tell known classes apart, but new kinds rarely lie there.
     """
+    if components is not None and components < values.shape[1]:
+        within = _principal_axes(values, components)
+        return within @ discriminant_axes(values @ within, codes)
     centres = class_centres(values, codes)
     whitening = _inverse_root(_within_class_covariance(values, codes, centres))
     spread = (centres - centres.mean(axis=0)) @ whitening
@@ -147,6 +159,16 @@ def class_centres(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.stack(
         [values[codes == code].mean(axis=0, dtype=np.float64) for code in range(codes.max() + 1)]
     )
+
+
+def _principal_axes(values: np.ndarray, count: int) -> np.ndarray:
+    """The directions of largest variance, float32 (feature, count)."""
+    from scipy.linalg import eigh
+
+    width = values.shape[1]
+    covariance = np.cov(values, rowvar=False, dtype=np.float64)
+    _, vectors = eigh(covariance, subset_by_index=(width - count, width - 1))
+    return vectors.astype(np.float32)
 
 
 def _within_class_covariance(
