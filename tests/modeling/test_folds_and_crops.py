@@ -49,6 +49,7 @@ def test_a_model_with_folds_is_judged_on_every_cell_and_takes_crops(trained, sha
     said = predict(shapes[0], trained.model)
     assert said.columns == [
         "label", "probability_bar", "probability_disk", "probability_ring", "uncertainty", "novelty",
+        "expected_entropy", "mutual_information",
     ]  # fmt: skip
     assert trained.tables["left_out_classes"]["label"].to_list() == ["bar", "disk", "ring"]
 

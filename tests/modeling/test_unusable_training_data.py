@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from phenolake.cli.classify import train_classifier
 from phenolake.errors import ModelFileError, TrainingDataError
 from phenolake.modeling import read_model, save_model, train, train_network
 
@@ -37,7 +38,40 @@ def test_pixels_that_are_no_numbers(disks, way):
     crops[3, 0, 2, 2] = np.nan
     with pytest.raises(TrainingDataError) as raised:
         train(crops, disks[1], **way)
-    assert "1 pixels are NaN" in sentence_of(raised)
+    assert "1 pixels are NaN or infinite, the first in crop 3" in sentence_of(raised)
+
+
+@pytest.mark.parametrize("value", [0, 120])
+def test_crops_that_are_all_empty(value):
+    labels = ["a", "b", "c"] * 8
+    with pytest.raises(TrainingDataError) as raised:
+        train(np.full((24, 16, 16), value, np.uint8), labels, method="lda", folds=2)
+    assert "no feature differs between the classes" in sentence_of(raised)
+
+
+def test_data_labels_and_keys_that_differ_in_number(disks):
+    crops, labels = disks
+    with pytest.raises(TrainingDataError) as raised:
+        train(crops, labels[:-1], method="lda", folds=2)
+    said = sentence_of(raised)
+    assert f"{len(crops)} cells, but {len(crops) - 1} labels and {len(crops)} rows" in said
+    keys = pl.DataFrame({"plate": ["P"] * 3})
+    with pytest.raises(TrainingDataError, match="3 rows of keys"):
+        train(crops, labels, keys=keys, by="plate", method="lda")
+
+
+def test_a_list_is_no_array_of_crops():
+    with pytest.raises(TrainingDataError) as raised:
+        train([[[0, 1], [1, 0]]] * 4, ["a", "b"] * 2, method="lda")
+    assert "an array of crops or a frame of features, got list" in sentence_of(raised)
+
+
+def test_a_folder_where_cells_lack_the_column_that_is_held_out(tmp_path):
+    np.savez(tmp_path / "crops.npz", images=np.zeros((4, 16, 16), np.uint8))
+    (tmp_path / "index.csv").write_text('label,plate\na,P1\nb,""\na,\nb,P2\n')
+    with pytest.raises(TrainingDataError) as raised:
+        train_classifier(tmp_path, "cells", "label", "plate", "lda", 2, 0)
+    assert "column 'plate' is empty for 2 of 4 cells" in sentence_of(raised)
 
 
 def test_weights_of_another_architecture(disks, parts, tiny, tmp_path):

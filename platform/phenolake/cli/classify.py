@@ -22,9 +22,15 @@ def train_classifier(
     """Train on a folder of labelled crops, print the held-out scores, register; return 0."""
     from phenolake.modeling import train
     from phenolake.modeling.labelled_crops import read_crop_folder
+    from phenolake.modeling.labels import label_names
 
     crops = read_crop_folder(folder)
-    groups = crops.column(group)
+    groups = label_names(crops.column(group)).alias(group)
+    if missing := groups.null_count():
+        raise TrainingDataError(
+            f"column {group!r} is empty for {missing} of {len(groups)} cells; fill it in, or leave "
+            "them out"
+        )
     result = train(
         crops.crops,
         crops.column(label),

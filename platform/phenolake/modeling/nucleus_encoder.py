@@ -117,7 +117,9 @@ class NucleusEncoder:
             for index in range(maps)
         ]
         columns = [level.format(name) for name in names for level in levels]
-        return pl.DataFrame(values.reshape(count, -1), schema=dict.fromkeys(columns, pl.Float32))
+        return pl.DataFrame(
+            values.reshape(count, planes * width), schema=dict.fromkeys(columns, pl.Float32)
+        )
 
     def _seen(self, brightness: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Mean activations (n, channel, map) of crops (n, channel, y, x) over eight orientations."""

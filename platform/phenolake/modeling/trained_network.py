@@ -114,6 +114,14 @@ def as_crops(images: np.ndarray, full_scale: float | None = None) -> np.ndarray:
         raise TrainingDataError(
             f"expected square crops (n, channel, y, x) or (n, y, x), got {images.shape}"
         )
+    if crops.dtype.kind == "f" and not np.isfinite(crops.sum()):
+        bad = ~np.isfinite(crops)
+        if bad.any():
+            first = int(bad.any(axis=(1, 2, 3)).argmax())
+            raise TrainingDataError(
+                f"{np.count_nonzero(bad)} pixels are NaN or infinite, the first in crop {first} "
+                "(counted from 0); leave such crops out"
+            )
     return as_uint8(crops, full_scale)
 
 

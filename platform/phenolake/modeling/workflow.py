@@ -119,8 +119,8 @@ def train(
     Raises
     ------
     TrainingDataError
-        If the data can't train a model, or costs are given for a method or for folds that have none
-        to choose.
+        If the data can't train a model, data, labels and keys differ in number, or costs are given
+        for a method or for folds that have none to choose.
     UnknownNameError
         If there is no such method.
     """
@@ -128,10 +128,18 @@ def train(
         raise TrainingDataError(
             f"costs are tried for {' and '.join(WITH_COST)}, with one held-out part and no folds"
         )
+    if not isinstance(data, np.ndarray | pl.DataFrame):
+        raise TrainingDataError(
+            f"expected an array of crops or a frame of features, got {type(data).__name__}"
+        )
     encoded = encode_labels(labels)
     names = [encoded.classes[code] for code in encoded.codes]
     if keys is None:
         keys = _default_keys(data)
+    if not len(data) == len(names) == keys.height:
+        raise TrainingDataError(
+            f"{len(data)} cells, but {len(names)} labels and {keys.height} rows of keys"
+        )
     by = by or (WELL if WELL in keys.columns else CELL)
     method = method or ("forest" if isinstance(data, pl.DataFrame) else NETWORK)
     trainer = partial(trainer_named(method), seed=seed, **options)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import polars as pl
 
-from phenolake.errors import UnknownNameError
+from phenolake.errors import TrainingDataError, UnknownNameError
 from phenolake.modeling.classical.feature_matrix import FeatureColumns, feature_parts
 from phenolake.modeling.classical.scaling import Scale, Scaling
 from phenolake.modeling.novelty import NoveltyReference
@@ -99,7 +99,8 @@ def train_linear(
     Raises
     ------
     TrainingDataError
-        If the labels can't train a model (see `checked_parts`) or no feature has values.
+        If the labels can't train a model (see `checked_parts`), no feature has values, or none
+        tells the classes apart.
     UnknownNameError
         If there is no such method.
 
@@ -114,6 +115,11 @@ def train_linear(
     train, validation = scaling.apply(parts.train), scaling.apply(parts.validation)
     weights, offsets = _FITS[method](train, parts.codes, cost, class_balanced, seed)
     axes = discriminant_axes(train, parts.codes, novelty_components)
+    if not axes.shape[1]:
+        raise TrainingDataError(
+            "no feature differs between the classes and varies within them; are the cells empty, or "
+            "copies of each other?"
+        )
     return LinearClassifier(
         classes=parts.labels.classes,
         columns=parts.columns,
