@@ -55,6 +55,8 @@ def train_with_folds(
     TrainingDataError
         If what is left without a fold can't train a model.
     """
+    if report is not None:
+        report(f"training with each of {len(np.unique(folds))} folds held out")
     judged = out_of_fold(train, data, labels, folds)
     names = [labels.classes[code] for code in labels.codes]
     model = train(data, names, np.full(len(names), BOTH))
