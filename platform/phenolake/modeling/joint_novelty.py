@@ -56,4 +56,5 @@ class JointNovelty:
         ends = np.cumsum([len(part.whitening) for part in self.parts])
         beside = np.split(embedding, ends[:-1], axis=1)
         ranks = [part.ranks(own) for part, own in zip(self.parts, beside, strict=True)]
-        return np.interp(np.mean(ranks, axis=0), self.known, LEVELS).astype(np.float32)
+        mean: np.ndarray = np.mean(ranks, axis=0)
+        return np.interp(mean, self.known, LEVELS).astype(np.float32)
