@@ -61,7 +61,7 @@ class Cluster:
     def __post_init__(self) -> None:
         self.folder = self.folder.resolve()
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        names = ("postgres", "store", "mlflow", "webserver", "ray", "ray_client", "metrics")
+        names = ("postgres", "store", "mlflow", "code", "webserver", "ray", "ray_client", "metrics")
         self.ports = {name: free_port() for name in names}
         self._networks = Namespaces(2) if self.namespaces else None
         # Ray's sockets need a short path.
@@ -130,11 +130,18 @@ class Cluster:
             "--artifacts-destination", self.folder / "mlflow-artifacts",
         )  # fmt: skip
         self._write_instance()
+        # Runs are started here, so that webserver and daemon can restart without ending them.
         self._run(
-            "webserver", "dagster-webserver", "-h", "127.0.0.1", "-p", self.ports["webserver"],
+            "code", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", self.ports["code"],
             "-m", "phenolake.definitions",
         )  # fmt: skip
-        self._run("daemon", "dagster-daemon", "run", "-m", "phenolake.definitions")
+        self._await("code", lambda: listens(self.ports["code"]))
+        workspace = self.folder / "dagster" / "workspace.yaml"
+        self._run(
+            "webserver", "dagster-webserver", "-h", "127.0.0.1", "-p", self.ports["webserver"],
+            "-w", workspace,
+        )  # fmt: skip
+        self._run("daemon", "dagster-daemon", "run", "-w", workspace)
         self._await("webserver", lambda: answers(f"{self.webserver}/server_info"))
 
     def restart(self, name: str, *, kill: bool = False) -> None:
@@ -266,7 +273,7 @@ class Cluster:
         client.create_bucket(Bucket=BUCKET)
 
     def _write_instance(self) -> None:
-        """Dagster's instance as in deploy/, but with this machine's Postgres."""
+        """Dagster's instance and workspace as in deploy/, but with this machine's servers."""
         instance = yaml.safe_load((HERE.parent / "dagster.yaml").read_text(encoding="utf-8"))
         instance["storage"]["postgres"]["postgres_db"] |= {
             "hostname": "127.0.0.1",
@@ -275,6 +282,10 @@ class Cluster:
         home = self.folder / "dagster"
         home.mkdir(exist_ok=True)
         (home / "dagster.yaml").write_text(yaml.safe_dump(instance), encoding="utf-8")
+        workspace = yaml.safe_load((HERE.parent / "workspace.yaml").read_text(encoding="utf-8"))
+        server = workspace["load_from"][0]["grpc_server"]
+        server |= {"host": "127.0.0.1", "port": self.ports["code"]}
+        (home / "workspace.yaml").write_text(yaml.safe_dump(workspace), encoding="utf-8")
 
 
 def free_port() -> int:
