@@ -1,6 +1,7 @@
 """Fields measured per second on a Ray cluster of one core and of two, and in this process.
 
-Prints seconds by the clock and CPU seconds of everything, medians of turns:
+Prints seconds by the clock and CPU seconds of everything, less what the servers take when nothing is
+at work, which depends on the clock alone; medians of turns:
 `python benchmarks/ray_throughput.py`; asked: two cores at least 1.7 times one.
 """
 
@@ -9,9 +10,11 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
@@ -93,9 +96,14 @@ def main() -> None:
                         assert sum(1 for _ in compute.map(work, tasks)) == len(tasks)
 
                     seconds, processors = measured(act, used)
+                    pause, idle = measured(partial(time.sleep, 5), used)
                     clock[place].append(seconds)
-                    cpu[place].append(processors)
-                    print(f"{place}: {seconds:.2f} s, {processors:.2f} CPU s", flush=True)
+                    cpu[place].append(processors - idle * seconds / pause)
+                    print(
+                        f"{place}: {seconds:.2f} s, {processors:.2f} CPU s, "
+                        f"{idle / pause:.3f} CPU s a second when idle",
+                        flush=True,
+                    )
     print(f"{len(tasks)} fields of {chosen.size} x {chosen.size}, {chosen.families}")
     print("| where | s | CPU s | fields a second | against one core |")
     print("| --- | --- | --- | --- | --- |")

@@ -10,6 +10,7 @@ from phenolake.screens.landing import LandingState, scan_inbox
 from phenolake.stages.refused_links import keep_refused_links, refused_screens
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
 from phenolake_assets.partitions import PLATES, plates, screens
+from phenolake_assets.pools import make_pools_known
 from phenolake_assets.store_inbox import plates_in_store
 from phenolake_assets.watching import failed_runs, watched_limits
 from phenolake_resources import LakeResource, ScreensResource
@@ -25,6 +26,7 @@ def new_plates(
     context: dg.SensorEvaluationContext, screens: ScreensResource, lake: LakeResource
 ) -> dg.SensorResult:
     """A plate whose copy is finished becomes a partition; one whose files change is made anew."""
+    make_pools_known(context.instance)
     known = context.instance.get_dynamic_partitions(PLATES)
     found, errors = screens.open().screens()
     state = LandingState.from_text(context.cursor)

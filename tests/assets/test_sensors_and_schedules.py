@@ -257,3 +257,13 @@ def test_a_refused_link_is_written_down_once_the_lake_can_be_written(
     Path(lake.uri).unlink()
     daemon.tick()
     assert lake.open().read("quarantine")["Metadata_Plate"].to_list() == ["linked"]
+
+
+def test_pools_have_their_limit_before_the_first_runs_ask_for_it(tmp_path, screens, lake):
+    configuration = {"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=configuration) as instance:
+        Daemon(new_plates, instance, screens=screens, lake=lake).tick()
+        storage = instance.event_log_storage
+        assert storage.get_concurrency_keys() == {"measurement", "segmentation", "training"}
+        assert storage.get_concurrency_info("measurement").slot_count == 1
+        Daemon(new_plates, instance, screens=screens, lake=lake).tick()
