@@ -23,7 +23,7 @@ from phenolake.modeling.measured_crops import (
     features_of_crops,
     views_of_features,
 )
-from phenolake.modeling.methods import NETWORK, WITH_COST, train_by_view, trainer_named
+from phenolake.modeling.methods import NETWORK, WITH_COST, Trainer, train_by_view, trainer_named
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.nucleus_encoder import NucleusEncoder
 from phenolake.modeling.prediction import evaluate
@@ -142,7 +142,7 @@ def train(
         )
     by = by or (WELL if WELL in keys.columns else CELL)
     method = method or ("forest" if isinstance(data, pl.DataFrame) else NETWORK)
-    trainer = partial(trainer_named(method), seed=seed, **options)
+    trainer: Trainer = partial(trainer_named(method), seed=seed, **options)
     started, started_cpu = time.perf_counter(), time.process_time()
     learned: Any = data
     crops = data if isinstance(data, np.ndarray) and method != NETWORK else None
