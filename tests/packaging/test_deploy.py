@@ -102,6 +102,15 @@ def test_the_proxy_asks_for_a_login_before_anything(deploy):
         assert inside[2] == "{$LOGIN_USER} {$LOGIN_HASH}"
 
 
+def test_the_explorer_is_reached_by_the_same_paths_on_both_proxies(deploy):
+    texts = [
+        (deploy / name).read_text("utf-8")
+        for name in ("proxy/Caddyfile", "kubernetes/base/Caddyfile")
+    ]
+    routes = [re.findall(r"@explorer path (.+)", text) for text in texts]
+    assert routes[0] == routes[1] != []
+
+
 def test_secrets_come_from_outside(deploy, services):
     text = (deploy / "compose.yaml").read_text(encoding="utf-8")
     asked = set(re.findall(r"\$\{(\w+):\?", text))
