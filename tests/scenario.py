@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,16 @@ from phenolake.lake import Lake
 from phenolake.screens.registry import ScreenRegistry
 from phenolake.settings import Settings
 from phenolake.tables import TABLES
-from phenolake_assets.jobs import PLATE_ASSETS, SCREEN_ASSETS, plate_job, screen_job
+from phenolake_assets.jobs import (
+    FURTHER_MODELS,
+    PLATE_ASSETS,
+    SCREEN_ASSETS,
+    encoder_job,
+    field_models_job,
+    plate_job,
+    retrain_job,
+    screen_job,
+)
 from phenolake_assets.partitions import PLATES, SCREENS
 from phenolake_resources import resources_for
 
@@ -50,14 +59,23 @@ class Installation:
         self.instance.add_dynamic_partitions(SCREENS, [screen.config.name])
         return screen.config.name
 
-    def run(self, job: str, partition: str, only: str | None = None) -> dg.ExecuteInProcessResult:
-        """Run a job for a partition; a failure is in the result, not raised."""
+    def run(
+        self, job: str, partition: str, only: str | Sequence[str] | None = None, **config: object
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job, or some of its assets, for a partition; a failure is in the result, not raised.
+
+        `config` is that of assets by name.
+        """
+        names = [only] if isinstance(only, str) else only
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
-            asset_selection=[dg.AssetKey(only)] if only else None,
+            asset_selection=[dg.AssetKey(name) for name in names] if names else None,
             raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "ops": {name: {"config": values} for name, values in config.items()},
+            },
         )
 
     def lines(self, run: dg.ExecuteInProcessResult) -> list[str]:
@@ -78,13 +96,23 @@ def installation(home: Path, **settings: object) -> Iterator[Installation]:
     """Open a home; its marts are left out, since dbt has tests of its own."""
     chosen = Settings(home=home, **{"workers": 1, "segmentation": "classical", **settings})
     definitions = dg.Definitions(
-        assets=[*PLATE_ASSETS, *SCREEN_ASSETS],
-        jobs=[plate_job, screen_job],
+        assets=[*PLATE_ASSETS, *SCREEN_ASSETS, *FURTHER_MODELS],
+        jobs=[plate_job, screen_job, retrain_job, field_models_job, encoder_job],
         resources=resources_for(chosen),
         executor=dg.in_process_executor,
     )
     with dg.DagsterInstance.ephemeral() as instance:
         yield Installation(chosen, instance, definitions)
+
+
+def facts_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
+    """What the materialization of an asset tells, by name."""
+    event = next(
+        event
+        for event in result.get_asset_materialization_events()
+        if event.asset_key.path == [asset]
+    )
+    return {name: value.value for name, value in event.materialization.metadata.items()}
 
 
 def failure_of(result: dg.ExecuteInProcessResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from phenolake_assets.cell_encoder import cell_encoder
 from phenolake_assets.dose_responses import dose_responses
 from phenolake_assets.embeddings import cell_embeddings, embedding_profiles
 from phenolake_assets.feature_dictionary import feature_dictionary
@@ -31,6 +32,7 @@ from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_assets.table_maintenance import table_maintenance
 from phenolake_assets.well_heterogeneity import well_heterogeneity
 from phenolake_assets.well_profiles import normalized_profiles, well_profiles
+from phenolake_assets.whole_fields import field_predictions, phenotype_field_network
 
 PLATE_ASSETS = [
     raw_image_catalog,
@@ -66,6 +68,8 @@ SCREEN_ASSETS = [
     model_scores,
     dose_responses,
 ]
+#: Models that a screen gets when they are asked for; their trainings are long on a CPU.
+FURTHER_MODELS = [phenotype_field_network, field_predictions, cell_encoder]
 
 plate_job = dg.define_asset_job(
     "plate_job",
@@ -87,6 +91,20 @@ retrain_job = dg.define_asset_job(
     partitions_def=screens,
     description="Models from the newest labels, what they say of every cell, what to label next.",
 )
+field_models_job = dg.define_asset_job(
+    "field_models_job",
+    selection=dg.AssetSelection.assets(
+        phenotype_field_network, field_predictions, well_predictions
+    ),
+    partitions_def=screens,
+    description="A network of whole fields, what it says of every field, and of every well.",
+)
+encoder_job = dg.define_asset_job(
+    "encoder_job",
+    selection=dg.AssetSelection.assets(cell_encoder),
+    partitions_def=screens,
+    description="A network that learns from cells without labels, for cell_embeddings.",
+)
 marts_job = dg.define_asset_job(
     "marts_job",
     selection=dg.AssetSelection.groups("marts"),
@@ -97,4 +115,12 @@ maintenance_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(table_maintenance),
     description="Small files joined, logs checkpointed, files of old versions deleted.",
 )
-JOBS = [plate_job, screen_job, retrain_job, marts_job, maintenance_job]
+JOBS = [
+    plate_job,
+    screen_job,
+    retrain_job,
+    field_models_job,
+    encoder_job,
+    marts_job,
+    maintenance_job,
+]

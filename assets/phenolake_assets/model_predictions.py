@@ -1,25 +1,23 @@
 """Gold assets: what models say about every cell of a screen, and about its wells."""
 
-import io
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
-from phenolake.errors import UnknownNameError
+from phenolake.errors import TrainingDataError
 from phenolake.identity import PlateKey
-from phenolake.modeling import LoadedModel, Tracker, load_model
+from phenolake.modeling import LoadedModel, Tracker
 from phenolake.modeling.drift import held_out_cells, novelty_drift
+from phenolake.screens.discover import inside
+from phenolake.stages.applied_models import chosen_models, well_parts
 from phenolake.stages.predictions import AppliedModel, plate_predictions, well_rows
-from phenolake.stages.training_sets import label_wells
+from phenolake.stages.training_sets import annotated_cells, label_wells, true_labels
 from phenolake.tables import MODEL_PREDICTIONS, WELL_PREDICTIONS
 from phenolake_assets.landing import ScreenRun
 from phenolake_assets.models import (
-    SPLIT_FILE,
     forest_name,
     from_all_plates,
     network_name,
@@ -31,6 +29,7 @@ from phenolake_assets.raw_images import plate_map
 from phenolake_assets.single_cell_crops import single_cell_crops
 from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_assets.table_asset import table_asset
+from phenolake_assets.whole_fields import field_predictions
 from phenolake_resources import LakeResource, MlflowResource, ScreensResource
 
 DRIFT_CHECK = "plates_are_like_the_training"
@@ -79,17 +78,12 @@ def model_predictions(
     """Class, probabilities, uncertainty and novelty of every cell by each model."""
     run = ScreenRun.start(context, lake, screens)
     tracker = mlflow.open()
-    models = _models(run.name, config.models, tracker)
+    own = [forest_name(run.name), network_name(run.name)]
+    models = chosen_models(config.models, own, tracker)
     uris = [f"models:/{model.name}/{model.version}" for model in models]
-    applied = [
-        AppliedModel(
-            model, _parts(run.name, tracker, model), config.dropout_passes, config.unknown_above
-        )
-        for model in models
-    ]
     commit = run.land(
         MODEL_PREDICTIONS,
-        _rows(run, applied),
+        _rows(run, models, tracker, config),
         parameters={
             "models": uris,
             # A screen of imported profiles has neither.
@@ -102,68 +96,73 @@ def model_predictions(
     )
     return run.report(
         commit,
-        {"models": uris, "agreement with the plate map": dg.MetadataValue.md(_agreement(run))},
+        {"models": uris, "agreement with the labels": dg.MetadataValue.md(_agreement(run))},
         [run.unique_keys(MODEL_PREDICTIONS, run.where), _drift_check(run, models, tracker)],
     )
 
 
-def _rows(run: ScreenRun, models: Sequence[AppliedModel]) -> Iterator[pa.Table]:
+def _rows(
+    run: ScreenRun, models: Sequence[LoadedModel], tracker: Tracker, config: PredictionConfig
+) -> Iterator[pa.Table]:
     """Predictions of each model, plate by plate; a screen of imported profiles has neither."""
     if not models:
         return
     treatments = run.lake.read("plate_map", run.where)
     wells = label_wells(treatments, run.screen.config.labels)
     for model in models:
+        applied = AppliedModel(
+            model,
+            well_parts(run.name, tracker, model),
+            true_labels(model.classes, wells, _annotated(run, model)),
+            config.dropout_passes,
+            config.unknown_above,
+        )
         for plate in treatments["Metadata_Plate"].unique().sort():
-            yield from plate_predictions(run.lake, PlateKey(run.name, plate), model, wells)
+            yield from plate_predictions(run.lake, PlateKey(run.name, plate), applied)
 
 
-@table_asset(WELL_PREDICTIONS, screen_partitions, deps=[model_predictions])
+def _annotated(run: ScreenRun, model: LoadedModel) -> pl.DataFrame | None:
+    """The cells that the screen's annotations label; none where there is no usable file."""
+    file = run.screen.config.annotations
+    if file is None:
+        return None
+    table = "single_cell_crops" if model.takes == "crops" else "single_cell_features"
+    try:
+        return annotated_cells(
+            inside(run.screen.folder, file), run.lake.scan(table, run.where)
+        ).cells
+    except TrainingDataError as error:
+        run.context.log.warning(f"true labels are those of the plate map: {error}")
+        return None
+
+
+@table_asset(WELL_PREDICTIONS, screen_partitions, deps=[model_predictions, field_predictions])
 def well_predictions(
     context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
     """Mean probabilities, share of each class, uncertainty and novelty of every well."""
     run = ScreenRun.start(context, lake, screens)
-    rows = well_rows(run.lake.scan("model_predictions", run.where))
+    judged = {"model_predictions": "cells", "field_predictions": "fields"}
+    tables = [table for table in judged if run.lake.exists(table)]
+    rows = pl.concat(
+        well_rows(run.lake.scan(table, run.where)).with_columns(judged=pl.lit(judged[table]))
+        for table in tables
+    )
     commit = run.land(
         WELL_PREDICTIONS,
         rows,
-        parameters={"model_predictions": run.lake.version("model_predictions")},
+        parameters={table: run.lake.version(table) for table in tables},
     )
-    judged = rows.drop_nulls("true_label").filter(pl.col("split") != "train")
-    right = judged.select((pl.col("label") == pl.col("true_label")).mean()).item()
+    labelled = rows.drop_nulls("true_label").filter(pl.col("split") != "train")
+    right = labelled.select((pl.col("label") == pl.col("true_label")).mean()).item()
     return run.report(
         commit,
         {
-            "labelled wells that trained no model": judged.height,
+            "labelled wells that trained no model": labelled.height,
             **({} if right is None else {"share of them given their class": round(right, 4)}),
         },
         [run.unique_keys(WELL_PREDICTIONS, run.where)],
     )
-
-
-def _models(screen: str, asked_for: list[str], tracker: Tracker) -> list[LoadedModel]:
-    """The models asked for, each version once; or those champions that the screen has."""
-    if asked_for:
-        found = {tracker.resolve(uri).uri: uri for uri in asked_for}
-        return [load_model(uri, tracker.tracking_uri) for uri in found]
-    champions = []
-    for name in (forest_name(screen), network_name(screen)):
-        try:
-            champions.append(load_model(f"models:/{name}@champion", tracker.tracking_uri))
-        except UnknownNameError:
-            continue
-    return champions
-
-
-def _parts(screen: str, tracker: Tracker, model: LoadedModel) -> pl.DataFrame:
-    """Which well trained the model and which judged it; none if it was trained on other data."""
-    if tracker.client.get_run(model.run_id).data.tags.get("screen") != screen:
-        columns = ("Metadata_Plate", "Metadata_Well", "split")
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    with tempfile.TemporaryDirectory() as folder:
-        path = tracker.client.download_artifacts(model.run_id, SPLIT_FILE, folder)
-        return pl.read_csv(io.BytesIO(Path(path).read_bytes()), infer_schema=False)
 
 
 def _drift_check(
@@ -202,7 +201,7 @@ def _drift_table(drift: pl.DataFrame) -> str:
 
 
 def _agreement(run: ScreenRun) -> str:
-    """Share of cells given the class of their well, by model and part, as a Markdown table."""
+    """Share of cells given their true class, by model and part, as a Markdown table."""
     said = run.lake.read(
         "model_predictions",
         run.where,

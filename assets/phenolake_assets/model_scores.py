@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from phenolake.errors import UnknownNameError
-from phenolake.modeling import LoadedModel, TrainedNetwork, load_model
+from phenolake.modeling import Ensemble, LoadedModel, TrainedNetwork, load_model
 from phenolake.modeling.tracking import Tracker
 from phenolake.stages.model_scores import (
     END_TO_END,
@@ -90,7 +90,7 @@ def _cost(tracker: Tracker, name: str, version: str) -> Cost:
         if key.startswith(prefix)
     }
     return Cost(
-        END_TO_END if model.kind == TrainedNetwork.kind else STAGE_WISE,
+        END_TO_END if _networks(model) else STAGE_WISE,
         int(data.params["cells.train"]) if "cells.train" in data.params else None,
         _learned(model),
         _seconds(data.params.get("fit_seconds")),
@@ -101,9 +101,14 @@ def _cost(tracker: Tracker, name: str, version: str) -> Cost:
 
 
 def _learned(model: LoadedModel) -> int | None:
-    if not isinstance(model.model, TrainedNetwork):
-        return None
-    return sum(value.size for value in model.model.state.values())
+    networks = _networks(model)
+    return sum(value.size for one in networks for value in one.state.values()) or None
+
+
+def _networks(model: LoadedModel) -> list[TrainedNetwork]:
+    """The network, or those that vote; none of a model on features."""
+    members = model.model.members if isinstance(model.model, Ensemble) else [model.model]
+    return [member for member in members if isinstance(member, TrainedNetwork)]
 
 
 def _seconds(text: str | None) -> float | None:

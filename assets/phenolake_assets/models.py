@@ -1,6 +1,8 @@
 """Models of a screen, trained in Dagster and kept in MLflow: on features, and a CNN on crops."""
 
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -8,19 +10,21 @@ import polars as pl
 from pydantic import Field
 
 from phenolake.errors import TableMissingError, TrainingDataError
-from phenolake.modeling import Tracker, TrainingResult, train
+from phenolake.modeling import TrainingResult, train
 from phenolake.modeling.classical.cost_sweep import COSTS
+from phenolake.modeling.encoder_workflow import EncoderResult
+from phenolake.modeling.networks import changed_recipe
 from phenolake.pictures import as_markdown
 from phenolake.pictures.curves import confusion_matrix, training_curves
 from phenolake.screens.discover import inside
 from phenolake.stages.crop_sets import drawn_crops
 from phenolake.stages.training_sets import (
     CELL_KEYS,
-    WELL_KEYS,
     annotated_cells,
     draw_cells,
     draw_labelled,
     features_of,
+    held_out_by,
     label_wells,
 )
 from phenolake.stages.work_folder import work_folder
@@ -30,8 +34,6 @@ from phenolake_assets.raw_images import plate_map
 from phenolake_assets.single_cell_crops import single_cell_crops
 from phenolake_assets.single_cell_features import single_cell_features
 from phenolake_resources import ComputeResource, LakeResource, MlflowResource, ScreensResource
-
-SPLIT_FILE = "split_of_wells.csv"
 
 
 def forest_name(screen: str) -> str:
@@ -51,7 +53,15 @@ _ANNOTATIONS = Field(
 )
 
 
-class ForestConfig(dg.Config):
+class SplitConfig(dg.Config):
+    """What judges a model."""
+
+    held_out: str = Field(
+        "well", description="what is held out as a whole: well, plate, batch or compound"
+    )
+
+
+class ForestConfig(SplitConfig):
     """How the model on features is trained."""
 
     method: str = Field(
@@ -65,19 +75,35 @@ class ForestConfig(dg.Config):
     )
     annotations: str = _ANNOTATIONS
     cells_per_class: int = Field(500, gt=1, description="cells drawn of each class")
+    folds: int = Field(
+        0,
+        ge=0,
+        description="hold every group out once, in so many folds: the model then learns from all "
+        "cells, is calibrated and knows when to say unknown; 0: a fifth is held out, once",
+    )
     trees: int = Field(200, gt=0, description="trees of the forest")
+    correlation_limit: float | None = Field(
+        None,
+        description="drop a feature that correlates above this with an earlier one; default: 0.95, "
+        "for the forest none",
+    )
     seed: int = Field(0, description="seed of the draw, the split and the training")
 
     def options(self, workers: int) -> dict[str, Any]:
         """What `train` needs to know besides the method."""
+        options: dict[str, Any] = {"folds": self.folds or None}
+        if self.correlation_limit is not None:
+            options["correlation_limit"] = self.correlation_limit
         if self.method == "forest":
-            return {"trees": self.trees, "workers": workers}
-        if self.method != "svm" or not self.costs:
-            return {}
-        return {"costs": self.costs} if len(self.costs) > 1 else {"cost": self.costs[0]}
+            options |= {"trees": self.trees, "workers": workers}
+        if self.method == "svm" and len(self.costs) == 1:
+            options["cost"] = self.costs[0]
+        elif self.method == "svm" and not self.folds:
+            options["costs"] = self.costs
+        return options
 
 
-class NetworkConfig(dg.Config):
+class NetworkConfig(SplitConfig):
     """How the network is trained."""
 
     annotations: str = _ANNOTATIONS
@@ -88,6 +114,17 @@ class NetworkConfig(dg.Config):
     )
     learning_rate: float = Field(
         1e-3, gt=0, description="step size of Adam; the study's 1e-4 needs 500 epochs"
+    )
+    recipe: dict[str, Any] = Field(
+        {},
+        description="changes to the network's recipe, such as {loss: generalized, patience: 5, "
+        "label_smoothing: 0.1, intensity: 0.2, precision: bfloat16}",
+    )
+    start_from: str = Field(
+        "", description="local file of weights for the network's body, such as pretrained ones"
+    )
+    members: int = Field(
+        1, gt=0, description="networks that vote, each from other first weights and draws"
     )
     seed: int = Field(0, description="seed of the draw, the split, the weights and the batches")
 
@@ -121,23 +158,24 @@ def phenotype_forest(
             cells = run.lake.scan("single_cell_features", run.where)
             drawn, labels = _drawn(run, cells, config)
             training = features_of(cells, drawn)
-            tracker = mlflow.open()
+            keys, by = _held_out(run, training, config)
             result = train(
                 training.drop("label"),
                 training["label"],
-                keys=training.select(CELL_KEYS),
+                keys=keys,
+                by=by,
                 method=config.method,
                 seed=config.seed,
                 name=forest_name(run.name),
-                tracker=tracker,
+                tracker=mlflow.open(),
                 experiment="phenotype_forest",
-                data_versions=_versions(run, "single_cell_features", "plate_map"),
+                data_versions=versions_of(run, "single_cell_features", "plate_map"),
                 tags={"dagster_run_id": context.run_id, "screen": run.name},
                 **config.options(compute.open().worker_count),
             )
         except (TrainingDataError, TableMissingError) as error:
-            return _untrained(run, error)
-        return _trained(run, result, tracker, training, labels)
+            return untrained(run, error)
+        return trained(result, {"labels": labels, "cells": training.height})
 
 
 @dg.asset(
@@ -163,28 +201,32 @@ def phenotype_network(
             cells = run.lake.scan("single_cell_crops", run.where)
             drawn, labels = _drawn(run, cells, config)
             training, crops = drawn_crops(run.lake, run.where, drawn)
+            keys, by = _held_out(run, training, config)
             checkpoint = work_folder(run.lake) / "phenotype_network" / run.name
-            tracker = mlflow.open()
             result = train(
                 crops,
                 training["label"],
-                keys=training.select(CELL_KEYS),
+                keys=keys,
+                by=by,
                 seed=config.seed,
                 name=network_name(run.name),
-                tracker=tracker,
+                tracker=mlflow.open(),
                 experiment="phenotype_network",
-                data_versions=_versions(run, "single_cell_crops", "plate_map"),
+                data_versions=versions_of(run, "single_cell_crops", "plate_map"),
                 tags={"dagster_run_id": context.run_id, "screen": run.name},
                 model=config.architecture,
+                recipe=changed_recipe(config.architecture, config.recipe),
+                start_from=Path(config.start_from) if config.start_from else None,
+                members=config.members,
                 epochs=config.epochs,
                 learning_rate=config.learning_rate,
                 checkpoint=checkpoint,
                 on_epoch=lambda row: context.log.info(f"epoch {row}"),
             )
         except (TrainingDataError, TableMissingError) as error:
-            return _untrained(run, error)
+            return untrained(run, error)
         shutil.rmtree(checkpoint, ignore_errors=True)
-        return _trained(run, result, tracker, training, labels)
+        return trained(result, {"labels": labels, "cells": training.height})
 
 
 def _drawn(
@@ -202,27 +244,31 @@ def _drawn(
     return drawn, f"{file}: {annotated.note}"
 
 
-def _versions(run: ScreenRun, *tables: str) -> dict[str, int]:
+def _held_out(
+    run: ScreenRun, training: pl.DataFrame, config: SplitConfig
+) -> tuple[pl.DataFrame, str]:
+    """Key columns of the training cells, and the column of what is held out."""
+    plate_map = run.lake.read("plate_map", run.where)
+    return held_out_by(training.select(CELL_KEYS), config.held_out, plate_map)
+
+
+def versions_of(run: ScreenRun, *tables: str) -> dict[str, int]:
+    """Delta versions of the tables that a model learns from."""
     return {table: run.lake.version(table) for table in tables}
 
 
-def _untrained(run: ScreenRun, error: Exception) -> dg.MaterializeResult:
+def untrained(run: ScreenRun, error: Exception) -> dg.MaterializeResult:
     """A screen without cells, images or labels to train on is no failure: the reason is reported."""
     run.context.log.warning(f"no model for screen {run.name}: {error}")
     return dg.MaterializeResult(metadata={"trained": False, "reason": str(error)})
 
 
-def _trained(
-    run: ScreenRun, result: TrainingResult, tracker: Tracker, training: pl.DataFrame, labels: str
+def trained(
+    result: TrainingResult | EncoderResult, facts: Mapping[str, str | int]
 ) -> dg.MaterializeResult:
+    """What people look for first of a model that was trained and registered."""
     assert result.registered is not None
     assert result.promotion is not None
-    wells = (
-        training.select(WELL_KEYS)
-        .with_columns(split=pl.Series(result.split.tolist()))
-        .unique(WELL_KEYS)
-    )
-    tracker.client.log_text(result.registered.run_id, wells.sort(WELL_KEYS).write_csv(), SPLIT_FILE)
     history = getattr(result.model, "history", [])
     pictures = {"confusion": confusion_matrix(result.scores.confusion, result.scores.classes)}
     if history:
@@ -234,8 +280,7 @@ def _trained(
             "mlflow run": result.registered.run_id,
             "champion": f"{result.promotion.promoted} ({result.promotion.reason})",
             "split": f"by {result.summary.by}, sha256 {result.summary.sha256[:12]}",
-            "labels": labels,
-            "cells": training.height,
+            **facts,
             "classes": len(result.scores.classes),
             **{
                 f"validation {name}": round(value, 4)

@@ -6,7 +6,7 @@ import dagster as dg
 
 from phenolake.settings import Settings
 from phenolake_assets.dbt_project import manifest_file
-from phenolake_assets.jobs import JOBS, PLATE_ASSETS, SCREEN_ASSETS
+from phenolake_assets.jobs import FURTHER_MODELS, JOBS, PLATE_ASSETS, SCREEN_ASSETS
 from phenolake_assets.marts import mart_assets
 from phenolake_assets.quarantine import quarantine
 from phenolake_assets.schedules import SCHEDULES
@@ -23,6 +23,7 @@ def definitions(settings: Settings) -> dg.Definitions:
         assets=[
             *PLATE_ASSETS,
             *SCREEN_ASSETS,
+            *FURTHER_MODELS,
             quarantine,
             segmentation_network,
             table_maintenance,

@@ -3,8 +3,13 @@
 import polars as pl
 import pytest
 
-from phenolake.errors import TrainingDataError
-from phenolake.stages.training_sets import annotated_cells, draw_labelled
+from phenolake.errors import TrainingDataError, UnknownNameError
+from phenolake.stages.training_sets import (
+    annotated_cells,
+    draw_labelled,
+    held_out_by,
+    true_labels,
+)
 
 CELLS = pl.DataFrame(
     [("s", "b", "P1", well, 1, number) for well in ("A01", "A02", "B01") for number in (1, 2)],
@@ -47,3 +52,28 @@ def test_a_class_met_in_one_well_only_is_left_out_since_it_can_not_be_held_out(t
     text = "P1,A01,1,1,x\nP1,A02,1,1,x\nP1,B01,1,1,y\nP1,B01,1,2,y\n"
     drawn = draw_labelled(annotated(tmp_path, CELL + text).cells, 10, seed=0)
     assert drawn["label"].to_list() == ["x", "x"]
+
+
+def test_compounds_and_plates_can_be_held_out():
+    plate_map = pl.DataFrame(
+        {
+            "Metadata_Plate": "P1",
+            "Metadata_Well": ["A01", "A02", "B01"],
+            "Metadata_Perturbation": ["x", "y", "y"],
+        }
+    )
+    keys, by = held_out_by(CELLS, "compound", plate_map)
+    assert by == "Metadata_Perturbation"
+    assert keys[by].to_list() == ["x", "x", "y", "y", "y", "y"]
+    keys, by = held_out_by(CELLS, "plate", plate_map)
+    assert (keys.columns, by) == (CELLS.columns, "Metadata_Plate")
+    with pytest.raises(UnknownNameError, match="well, plate"):
+        held_out_by(CELLS, "dose", plate_map)
+
+
+def test_true_labels_are_those_that_a_model_can_know():
+    wells = pl.DataFrame({"Metadata_Plate": "P1", "Metadata_Well": ["A01"], "label": ["drug"]})
+    annotated = CELLS[:1].with_columns(label=pl.lit("dead"))
+    assert true_labels(["alive", "dead"], wells, annotated)["label"].to_list() == ["dead"]
+    assert true_labels(["drug", "solvent"], wells, annotated).columns == wells.columns
+    assert true_labels(["alive", "dead"], wells, None).columns == wells.columns

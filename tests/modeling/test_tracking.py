@@ -53,7 +53,7 @@ def test_a_run_holds_weights_card_and_pictures_and_no_pickle(tracker, blobs):
     assert sorted(files) == [
         "calibration.csv", "calibration.png", "confusion_matrix.png", "model", "model/MLmodel",
         "model/README.md", "model/model.json",
-        "model/model.safetensors", "per_class.csv",
+        "model/model.safetensors", "per_class.csv", "split_of_wells.csv",
     ]  # fmt: skip
     assert result.summary.by == "Metadata_Well"
     assert predict(blobs[0], "models:/blobs@candidate", tracker.tracking_uri).equals(
@@ -160,7 +160,7 @@ def test_a_run_that_cannot_be_logged_is_marked_failed(tracker, blobs):
 
 
 def test_the_gate_compares_like_with_like():
-    champion = Standing("1", 0.8, "Metadata_Well", "a, b")
+    champion = Standing("1", 0.8, "Metadata_Well", "a, b", "held-out cells")
     assert judge(champion, None).promoted
     assert judge(replace(champion, metric=0.81), champion).promoted
     assert not judge(replace(champion, metric=0.8), champion).promoted

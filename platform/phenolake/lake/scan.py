@@ -50,9 +50,15 @@ def row_group_batches(
 
 
 def row_group_readers(
-    snapshot: Snapshot, where: Mapping[str, str] | None, columns: list[str]
+    snapshot: Snapshot,
+    where: Mapping[str, str] | None,
+    columns: list[str],
+    pool: pa.MemoryPool | None = None,
 ) -> list[Callable[[], pa.Table]]:
-    """A function for each row group that can match, in writing order, that reads its rows."""
+    """A function for each row group that can match, in writing order, that reads its rows.
+
+    `pool` is where they are put; Arrow's own if there is none.
+    """
     import pyarrow.compute as pc
 
     expression = pc.scalar(True)
@@ -66,6 +72,7 @@ def row_group_readers(
             columns=columns,
             filter=expression,
             use_threads=False,
+            memory_pool=pool,
         )
         for fragment in dataset.get_fragments(expression)
         for row_group in fragment.split_by_row_group(expression, schema=dataset.schema)

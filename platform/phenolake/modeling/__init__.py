@@ -35,9 +35,10 @@ from phenolake.modeling.splits import (
     split_hash,
     summarize_split,
 )
-from phenolake.modeling.tracking import RegisteredVersion, Tracker
+from phenolake.modeling.tracking import Tracker
 from phenolake.modeling.trained_network import TrainedNetwork
 from phenolake.modeling.training import train_network
+from phenolake.modeling.versions import RegisteredVersion
 from phenolake.modeling.weights import read_encoder, read_model, save_model
 from phenolake.modeling.workflow import TrainingResult, train
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.scores import ClassificationScores
 from phenolake.modeling.splits import SplitSummary
@@ -13,7 +14,7 @@ from phenolake.modeling.splits import SplitSummary
 
 def model_card(
     title: str,
-    model: Model,
+    model: Model | Encoder,
     scores: ClassificationScores,
     split: SplitSummary,
     data_versions: Mapping[str, int],
@@ -27,11 +28,13 @@ def model_card(
         or "not recorded"
     )
     facts = [
-        f"- Kind: {model.kind}; classes: {', '.join(model.classes)}",
+        f"- Kind: {model.kind}; classes: {', '.join(scores.classes)}",
         f"- Cells: {cells}; split by {split.by}, seed {split.seed}",
         f"- Data: {versions}",
         f"- Weights SHA-256: `{weights_sha256}`",
     ]
+    if isinstance(model, Encoder):
+        facts.insert(1, "- Names no classes: scores are those of the nearest training cells")
     summary = [f"| {name} | {value:.4f} |" for name, value in scores.metrics.items()]
     rows = [
         f"| {' | '.join([label, *map(_text, measures), str(cells)])} |"

@@ -9,12 +9,25 @@ METRIC = "balanced_accuracy"
 
 @dataclass(frozen=True)
 class Standing:
-    """What the rule looks at: the validation metric, the kind of split and the classes."""
+    """What the rule looks at: the validation metric, the kind of split and the classes.
+
+    `held_out`: hash of which cells the metric is of; empty where it was not recorded.
+    """
 
     version: str
     metric: float | None
     split_by: str
     classes: str
+    held_out: str = ""
+
+
+@dataclass(frozen=True)
+class Rematch:
+    """The metric of both versions on the same held-out cells, which neither has trained on."""
+
+    challenger: float
+    champion: float
+    cells: int
 
 
 @dataclass(frozen=True)
@@ -25,12 +38,15 @@ class Promotion:
     reason: str
 
 
-def judge(challenger: Standing, champion: Standing | None) -> Promotion:
+def judge(
+    challenger: Standing, champion: Standing | None, rematch: Rematch | None = None
+) -> Promotion:
     """Decide whether a version replaces the champion.
 
-    It does if there is none yet, or if its balanced validation accuracy is strictly higher.
-    Versions with other classes, or judged on another kind of split, can't be compared and don't
-    replace it.
+    It does if there is none yet, or if its balanced accuracy is strictly higher on the same
+    held-out cells: those both were judged on, or else those of `rematch`. Versions with other
+    classes, another kind of split, or no common held-out cells can't be compared and don't replace
+    it.
     """
     if challenger.metric is None:
         return Promotion(False, f"version {challenger.version} has no {METRIC}")
@@ -48,9 +64,18 @@ def judge(challenger: Standing, champion: Standing | None) -> Promotion:
             f"split by {challenger.split_by}, champion {champion.version} by {champion.split_by}: "
             "not comparable; force to replace it",
         )
-    better = challenger.metric > champion.metric
+    if challenger.held_out and challenger.held_out == champion.held_out:
+        rematch, where = Rematch(challenger.metric, champion.metric, 0), ""
+    elif rematch is None:
+        return Promotion(
+            False,
+            f"judged on other cells than champion {champion.version}, and no held-out cells of "
+            "every class are new to both; force to replace it",
+        )
+    else:
+        where = f" on {rematch.cells} held-out cells that neither trained on"
     return Promotion(
-        better,
-        f"{METRIC} {challenger.metric:.4f} against {champion.metric:.4f} "
-        f"of version {champion.version}",
+        rematch.challenger > rematch.champion,
+        f"{METRIC} {rematch.challenger:.4f} against {rematch.champion:.4f} "
+        f"of version {champion.version}{where}",
     )

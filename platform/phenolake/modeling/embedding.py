@@ -10,9 +10,15 @@ import numpy as np
 
 from phenolake.errors import ModelFileError, TrainingDataError
 from phenolake.modeling.encoder import Encoder
-from phenolake.modeling.prediction import load_model
+from phenolake.modeling.ensemble import Ensemble
+from phenolake.modeling.prediction import model_files
 from phenolake.modeling.trained_network import TrainedNetwork
-from phenolake.modeling.weights import DESCRIPTION_FILE, read_encoder, weights_sha256
+from phenolake.modeling.weights import (
+    DESCRIPTION_FILE,
+    read_encoder,
+    read_model,
+    weights_sha256,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +31,9 @@ class LoadedNetwork:
 
 
 def load_network(uri: str | Path, tracking_uri: str | None = None) -> LoadedNetwork:
-    """Return a network that embeds: a registered one, or a classifier or encoder from a folder.
+    """Return a classifier or encoder that embeds, from the registry or a folder.
+
+    Of an ensemble it is the first member.
 
     Raises
     ------
@@ -36,14 +44,15 @@ def load_network(uri: str | Path, tracking_uri: str | None = None) -> LoadedNetw
     TrainingDataError
         If it is no network.
     """
-    if not str(uri).startswith("models:") and _kind(Path(uri)) == Encoder.kind:
-        encoder = read_encoder(Path(uri))
-        return LoadedNetwork(encoder, Path(uri).name, weights_sha256(encoder)[:12])
-    loaded = load_model(uri, tracking_uri)
-    if not isinstance(loaded.model, TrainedNetwork):
-        raise TrainingDataError(f"{uri} is a {loaded.kind}; only networks have embeddings")
-    version = loaded.version or weights_sha256(loaded.model)[:12]
-    return LoadedNetwork(loaded.model, loaded.name or Path(uri).name, version)
+    with model_files(uri, tracking_uri) as (folder, version):
+        model = read_encoder(folder) if _kind(folder) == Encoder.kind else read_model(folder)
+    if isinstance(model, Ensemble):
+        model = model.members[0]
+    if not isinstance(model, TrainedNetwork | Encoder):
+        raise TrainingDataError(f"{uri} is a {model.kind}; only networks have embeddings")
+    if version is None:
+        return LoadedNetwork(model, Path(uri).name, weights_sha256(model)[:12])
+    return LoadedNetwork(model, version.name, version.version)
 
 
 def embed(

@@ -15,6 +15,7 @@ from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.forest import train_forest
 from phenolake.modeling.measured_crops import ENCODER_VIEW
 from phenolake.modeling.model_parts import Model
+from phenolake.modeling.trained_network import TrainedNetwork
 from phenolake.modeling.training import train_network
 
 # Maps of a network are many and alike; new kinds of cells rarely lie where maps hardly vary.
@@ -54,7 +55,7 @@ def trainer_named(method: str, novelty_components: int | None = None) -> Trainer
         if name != NETWORK and name not in CLASSICAL:
             raise UnknownNameError("method", name, [NETWORK, *CLASSICAL])
     if method == NETWORK:
-        return train_network
+        return train_networks
     if NETWORK in names:
         raise TrainingDataError("a network learns from crops and can't share features with others")
     limited = {"novelty_components": novelty_components} if novelty_components else {}
@@ -79,6 +80,32 @@ def train_by_view(
     )
     settings = {**members[0].settings, "views": list(views)}
     return Ensemble(members, members[0].novelty, settings=settings, views=tuple(views))
+
+
+def train_networks(
+    crops: np.ndarray,
+    labels: Sequence[str],
+    split: np.ndarray,
+    *,
+    members: int = 1,
+    seed: int = 0,
+    **options: Any,
+) -> TrainedNetwork | Ensemble:
+    """Return a network, or several from other first weights and draws that vote; see `train_network`.
+
+    References
+    ----------
+    Lakshminarayanan et al. (2017), "Simple and scalable predictive uncertainty estimation using deep
+    ensembles".
+    """
+    networks = tuple(
+        train_network(crops, labels, split, seed=seed + number, **options)
+        for number in range(members)
+    )
+    if members == 1:
+        return networks[0]
+    settings = {**networks[0].settings, "members": members}
+    return Ensemble(networks, networks[0].novelty, settings=settings)
 
 
 def _train_together(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from phenolake.errors import TrainingDataError
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.tracking import Tracker
 from phenolake.modeling.uncertainty import ensemble_uncertainty, entropy
+from phenolake.modeling.versions import RegisteredVersion
 from phenolake.modeling.votes import votes_of
 from phenolake.modeling.weights import read_model
 
@@ -66,13 +69,31 @@ def load_model(uri: str | Path, tracking_uri: str | None = None) -> LoadedModel:
     ModelFileError
         If its files are missing or damaged.
     """
+    with model_files(uri, tracking_uri) as (folder, version):
+        model = read_model(folder)
+    if version is None:
+        return LoadedModel(model)
+    return LoadedModel(model, version.name, version.version, version.run_id)
+
+
+@contextmanager
+def model_files(
+    uri: str | Path, tracking_uri: str | None = None
+) -> Iterator[tuple[Path, RegisteredVersion | None]]:
+    """Yield the folder with a model's files, and its version where it is a registered one.
+
+    Raises
+    ------
+    UnknownNameError
+        If the registry has no such model.
+    """
     if not str(uri).startswith("models:"):
-        return LoadedModel(read_model(Path(uri)))
+        yield Path(uri), None
+        return
     tracker = Tracker(tracking_uri)
     version = tracker.resolve(str(uri))
     with tempfile.TemporaryDirectory() as folder:
-        model = read_model(tracker.fetch(version, Path(folder)))
-    return LoadedModel(model, version.name, version.version, version.run_id)
+        yield tracker.fetch(version, Path(folder)), version
 
 
 def predict(

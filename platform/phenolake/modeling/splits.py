@@ -21,12 +21,16 @@ DEFAULT_FRACTIONS = {TRAIN: 0.8, VALIDATION: 0.2}
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """How cells were divided: `by` which groups, the hash of the outcome and the cells per part."""
+    """How cells were divided: `by` which groups, the hash of the outcome and the cells per part.
+
+    `held_out_sha256`: hash of which cells the scores are of; of folds these are all.
+    """
 
     by: str
     seed: int
     sha256: str
     cells: dict[str, int]
+    held_out_sha256: str = ""
 
 
 def split_by(
@@ -142,9 +146,11 @@ def check_leakage(keys: pl.DataFrame, split: np.ndarray, by: str = WELL) -> None
 
 def split_hash(keys: pl.DataFrame, split: np.ndarray) -> str:
     """Return the SHA-256 of which key is in which part; the order of rows doesn't matter."""
-    rows = _grouped(keys, CELL).with_columns(
-        part=pl.Series(np.asarray(split).tolist(), dtype=pl.String)
-    )
+    return _hash(_grouped(keys, CELL), split)
+
+
+def _hash(groups: pl.DataFrame, split: np.ndarray) -> str:
+    rows = groups.with_columns(part=pl.Series(np.asarray(split).tolist(), dtype=pl.String))
     lines = rows.select(line=pl.concat_str("group", "part", separator=_SEPARATOR))["line"].sort()
     return hashlib.sha256("\n".join(lines.to_list()).encode()).hexdigest()
 
@@ -159,15 +165,24 @@ def summarize_split(keys: pl.DataFrame, split: np.ndarray, by: str, seed: int = 
     """
     check_leakage(keys, split, by)
     parts, counts = np.unique(split, return_counts=True)
+    cells = _grouped(keys, CELL)
+    held = np.asarray(split) != TRAIN
     return SplitSummary(
-        by, seed, split_hash(keys, split), dict(zip(parts.tolist(), counts.tolist(), strict=True))
+        by,
+        seed,
+        _hash(cells, split),
+        dict(zip(parts.tolist(), counts.tolist(), strict=True)),
+        _hash(cells.filter(pl.Series(held)), np.full(held.sum(), "held out")),
     )
 
 
 def group_columns(keys: pl.DataFrame, by: str) -> list[str]:
     """Return the columns that name a group; none where cells are told apart by row number only."""
     if by == CELL:
-        return [name for name in _LEVELS if name in keys.columns] if OBJECT in keys.columns else []
+        levels = [name for name in _LEVELS if name in keys.columns]
+        # Fields have no object number; a site of theirs is as good as a cell.
+        fields = SITE in levels and keys.select(levels).is_unique().all()
+        return levels if OBJECT in levels or fields else []
     if by not in keys.columns:
         raise UnknownNameError("split key", by, [CELL, *keys.columns])
     if by == BATCH:

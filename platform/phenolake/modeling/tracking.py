@@ -6,21 +6,22 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from phenolake.errors import ConfigurationError, RegistryUnavailableError, UnknownNameError
-from phenolake.modeling.champion import METRIC, Promotion, Standing, judge
+from phenolake.modeling.champion import METRIC, Promotion, Rematch, Standing, judge
+from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.patient_client import PatientClient, is_server
 from phenolake.modeling.run_files import MODEL_FOLDER, Findings, write_report
 from phenolake.modeling.scores import ClassificationScores
 from phenolake.modeling.splits import SplitSummary
+from phenolake.modeling.versions import RegisteredVersion, VersionFacts
 from phenolake.modeling.weights import save_model
 
 if TYPE_CHECKING:
@@ -33,32 +34,6 @@ FIRST_PAUSE = 1.0
 _PARENT = "mlflow.parentRunId"
 _SQLITE = "sqlite:///"
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version of a registered model and the run that trained it."""
-
-    name: str
-    version: str
-    run_id: str
-
-    @property
-    def uri(self) -> str:
-        """The version's URI, such as ``models:/cells/3``."""
-        return f"models:/{self.name}/{self.version}"
-
-
-@dataclass(frozen=True)
-class VersionFacts:
-    """A registered version with its aliases, kind of model, gate metric and the gate's reason."""
-
-    name: str
-    version: str
-    aliases: tuple[str, ...]
-    kind: str
-    metric: float | None
-    reason: str
 
 
 class Tracker:
@@ -100,7 +75,7 @@ class Tracker:
     def log_training(
         self,
         experiment: str,
-        model: Model,
+        model: Model | Encoder,
         scores: ClassificationScores,
         split: SplitSummary,
         *,
@@ -140,9 +115,10 @@ class Tracker:
                 self._log_numbers(run_id, model, scores)
                 facts = {
                     "kind": model.kind,
-                    "classes": ", ".join(model.classes),
+                    "classes": ", ".join(scores.classes),
                     "split_by": split.by,
                     "split_sha256": split.sha256,
+                    "held_out_sha256": split.held_out_sha256,
                     "weights_sha256": digest,
                     **{f"data_version.{table}": str(v) for table, v in versions.items()},
                 }
@@ -205,14 +181,30 @@ class Tracker:
         self.client.set_registered_model_alias(name, CANDIDATE, version)
         return RegisteredVersion(name, version, run_id)
 
-    def promote(self, name: str, version: str, *, force: bool = False) -> Promotion:
-        """Make a version the champion if it beats the present one; see `champion.judge`."""
+    def promote(
+        self,
+        name: str,
+        version: str,
+        *,
+        force: bool = False,
+        rematch: Callable[[RegisteredVersion], Rematch | None] | None = None,
+    ) -> Promotion:
+        """Make a version the champion if it beats the present one; see `champion.judge`.
+
+        `rematch` judges the champion again where both were judged on different cells.
+        """
         challenger = self._standing(self.resolve(f"models:/{name}/{version}"))
+        champion, again = None, None
         try:
-            champion = self._standing(self.resolve(f"models:/{name}@{CHAMPION}"))
+            present = self.resolve(f"models:/{name}@{CHAMPION}")
         except UnknownNameError:
-            champion = None
-        decision = Promotion(True, "forced") if force else judge(challenger, champion)
+            pass
+        else:
+            champion = self._standing(present)
+            comparable = champion.classes == challenger.classes
+            if rematch is not None and comparable and champion.held_out != challenger.held_out:
+                again = rematch(present)
+        decision = Promotion(True, "forced") if force else judge(challenger, champion, again)
         if decision.promoted:
             self.client.set_registered_model_alias(name, CHAMPION, version)
         self.client.set_model_version_tag(name, version, "promotion", decision.reason)
@@ -349,7 +341,9 @@ class Tracker:
         base = str(root) if "://" in str(root) else Path(root).expanduser().resolve().as_uri()
         return f"{base.rstrip('/')}/{quote(experiment, safe='')}"
 
-    def _log_numbers(self, run_id: str, model: Model, scores: ClassificationScores) -> None:
+    def _log_numbers(
+        self, run_id: str, model: Model | Encoder, scores: ClassificationScores
+    ) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -384,6 +378,7 @@ class Tracker:
             data.metrics.get(f"validation_{METRIC}"),
             data.tags.get("split_by", ""),
             data.tags.get("classes", ""),
+            data.tags.get("held_out_sha256", ""),
         )
 
 

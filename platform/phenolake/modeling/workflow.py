@@ -26,7 +26,8 @@ from phenolake.modeling.measured_crops import (
 from phenolake.modeling.methods import NETWORK, WITH_COST, Trainer, train_by_view, trainer_named
 from phenolake.modeling.model_parts import Model
 from phenolake.modeling.nucleus_encoder import NucleusEncoder
-from phenolake.modeling.prediction import evaluate
+from phenolake.modeling.prediction import evaluate, load_model
+from phenolake.modeling.rematch import HeldOut, group_parts, rematch
 from phenolake.modeling.run_files import Findings
 from phenolake.modeling.scores import ClassificationScores, classification_scores
 from phenolake.modeling.splits import (
@@ -36,8 +37,9 @@ from phenolake.modeling.splits import (
     split_by,
     summarize_split,
 )
-from phenolake.modeling.tracking import RegisteredVersion, Tracker
+from phenolake.modeling.tracking import Tracker
 from phenolake.modeling.trained_network import as_crops
+from phenolake.modeling.versions import RegisteredVersion
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,11 +207,21 @@ def train(
         params={"method": method, **cost},
         data_versions=data_versions,
         tags=tags,
-        findings=Findings(tables, pictures),
+        findings=Findings(tables, pictures, group_parts(keys, split, by)),
         sweep=sweep,
     )
     version = tracker.register(name, run_id)
-    return replace(result, registered=version, promotion=tracker.promote(name, version.version))
+    held = HeldOut(keys[validation], by, encoded.codes[validation], probabilities, encoded.classes)
+    uri = tracker.tracking_uri
+    promotion = tracker.promote(
+        name,
+        version.version,
+        rematch=lambda champion: rematch(
+            tracker, champion, held,
+            lambda known: evaluate(load_model(known.uri, uri).model, data[validation])[0],
+        ),
+    )  # fmt: skip
+    return replace(result, registered=version, promotion=promotion)
 
 
 def _default_keys(data: np.ndarray | pl.DataFrame) -> pl.DataFrame:

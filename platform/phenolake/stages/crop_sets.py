@@ -21,6 +21,8 @@ from phenolake.stages.training_sets import CELL_KEYS
 from phenolake.tables import SINGLE_CELL_CROPS
 
 _COLUMNS = [*CELL_KEYS, "channels", "size", "pixels"]
+#: For so long a pool keeps the memory of shards that were read.
+_KEPT_MS = 60_000
 
 
 def stored_crops(lake: Lake, where: Mapping[str, str]) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
@@ -73,7 +75,19 @@ def crop_shards(lake: Lake, where: Mapping[str, str] | None = None) -> list[Shar
     snapshot = Snapshot.open(lake.location, str(table.layer), table.name)
     if snapshot is None:
         raise TableMissingError(table.name, lake.uri)
-    return [_shard(read) for read in row_group_readers(snapshot, where, _COLUMNS[-3:])]
+    readers = row_group_readers(snapshot, where, _COLUMNS[-3:], _kept_memory())
+    return [_shard(read) for read in readers]
+
+
+def _kept_memory() -> pa.MemoryPool | None:
+    """A pool that uses the pages of one shard for the next ones; none where Arrow has no such pool.
+
+    Fresh pages are cleared by the system first, which takes longer than reading them.
+    """
+    if "jemalloc" not in pa.supported_memory_backends():
+        return None
+    pa.jemalloc_set_decay_ms(_KEPT_MS)
+    return pa.jemalloc_memory_pool()
 
 
 def open_crop_set(lake: Lake, where: Mapping[str, str], folder: Path) -> CropSet:

@@ -43,8 +43,8 @@ def cell_scores(predictions: pl.DataFrame, costs: Mapping[tuple[str, str], Cost]
 
     Notes
     -----
-    Cells are judged only if every model judged them, in wells that are in the training part of
-    none, so that models trained on other draws are still compared on one set.
+    Cells are judged only if every model judged them by the same true class, in wells that are in
+    the training part of none, so that models trained on other draws are still compared on one set.
     """
     known = pl.DataFrame(list(costs), schema=dict.fromkeys(_MODEL, pl.String), orient="row")
     chosen = predictions.join(known, on=_MODEL, how="semi", maintain_order="left")
@@ -54,6 +54,7 @@ def cell_scores(predictions: pl.DataFrame, costs: Mapping[tuple[str, str], Cost]
         chosen.drop_nulls("true_label")
         .join(met, on=_WELL, how="anti")
         .filter(pl.len().over(place) == chosen.select(_MODEL).n_unique())
+        .filter(pl.col("true_label").n_unique().over(place) == 1)
     )
     rows = []
     for (name, version), cells in held.sort(place).group_by(_MODEL, maintain_order=True):

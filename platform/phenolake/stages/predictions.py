@@ -9,11 +9,16 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from phenolake.compute import Compute
+from phenolake.errors import TrainingDataError
 from phenolake.identity import PlateKey
 from phenolake.lake import Lake
 from phenolake.modeling.prediction import UNKNOWN, LoadedModel, predict
+from phenolake.modeling.run_files import inputs_of
+from phenolake.screens.config import ScreenConfig
 from phenolake.stages.crop_sets import stored_crops
 from phenolake.stages.training_sets import CELL_KEYS, WELL_KEYS
+from phenolake.stages.whole_fields import plate_fields, plate_sites
 
 _WELL = ["Metadata_Screen", "Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
 _MODEL = ["model_name", "model_version"]
@@ -24,12 +29,14 @@ class AppliedModel:
     """A model and how it is applied to a screen.
 
     `parts`: Metadata_Plate, Metadata_Well and `split`, the part each well had in the training.
+    `truth`: `label` and the key columns of the labelled wells or cells, see `true_labels`.
     `dropout_passes`: see `predict`. `unknown_above`: novelty above which a cell is called unknown,
     for a model that has no threshold of its own.
     """
 
     model: LoadedModel
     parts: pl.DataFrame
+    truth: pl.DataFrame
     dropout_passes: int = 0
     unknown_above: float | None = None
 
@@ -40,12 +47,8 @@ class AppliedModel:
         return self.unknown_above if own is None else float(own)
 
 
-def plate_predictions(
-    lake: Lake, key: PlateKey, applied: AppliedModel, wells: pl.DataFrame
-) -> Iterator[pa.Table]:
+def plate_predictions(lake: Lake, key: PlateKey, applied: AppliedModel) -> Iterator[pa.Table]:
     """Rows of `model_predictions` for the cells of a plate, a batch at a time.
-
-    `wells` are Metadata_Plate, Metadata_Well and `label` of labelled wells.
 
     Raises
     ------
@@ -54,7 +57,27 @@ def plate_predictions(
     """
     for keys, data in _cells(lake, key, applied.model.takes):
         if keys.height:
-            yield prediction_rows(keys, data, applied, wells)
+            yield prediction_rows(keys, data, applied)
+
+
+def field_predictions_of(
+    lake: Lake, key: PlateKey, applied: AppliedModel, config: ScreenConfig, compute: Compute
+) -> Iterator[pa.Table]:
+    """Rows of `field_predictions` for the usable fields of a plate, some at a time.
+
+    Raises
+    ------
+    TrainingDataError
+        If the model takes no images, other channels, or fields are smaller than it takes.
+    """
+    _, shape = inputs_of(applied.model.model)
+    if shape is None:
+        raise TrainingDataError(
+            f"{applied.model.name}/{applied.model.version} takes features, no whole fields"
+        )
+    sites = plate_sites(lake, key, config)
+    for keys, fields in plate_fields(lake, key, sites, config, compute, shape[1]):
+        yield prediction_rows(keys, fields, applied)
 
 
 def _cells(
@@ -70,9 +93,12 @@ def _cells(
 
 
 def prediction_rows(
-    keys: pl.DataFrame, data: np.ndarray | pl.DataFrame, applied: AppliedModel, wells: pl.DataFrame
+    keys: pl.DataFrame, data: np.ndarray | pl.DataFrame, applied: AppliedModel
 ) -> pa.Table:
-    """Rows of `model_predictions` for some cells: their key columns, and features or crops."""
+    """Rows of `model_predictions` for some cells, or of `field_predictions` for some fields.
+
+    `keys` are their key columns, `data` features, crops or small images of the fields.
+    """
     model = applied.model
     said = predict(data, model, dropout_passes=applied.dropout_passes)
     columns = [f"probability_{name}" for name in model.classes]
@@ -81,9 +107,9 @@ def prediction_rows(
         said[name] if name in said.columns else pl.lit(None, pl.Float32).alias(name)
         for name in ("expected_entropy", "mutual_information")
     ]
+    place = [name for name in applied.truth.columns if name != "label"]
     rows = (
-        keys.select(CELL_KEYS)
-        .join(wells, on=WELL_KEYS, how="left", maintain_order="left")
+        keys.join(applied.truth, on=place, how="left", maintain_order="left")
         .join(applied.parts, on=WELL_KEYS, how="left", maintain_order="left")
         .rename({"label": "true_label"})
         .with_columns(
@@ -103,13 +129,19 @@ def prediction_rows(
 
 
 def well_rows(cells: pl.LazyFrame) -> pl.DataFrame:
-    """Rows of `well_predictions`: the rows of `model_predictions` of each well, taken together."""
+    """Rows of `well_predictions`: what a model said of the cells, or fields, of each well together.
+
+    A well has a true label where all that was judged in it has the same one.
+    """
     keys = [*_WELL, *_MODEL]
     wells = (
         cells.group_by(keys)
         .agg(
             pl.len().cast(pl.Int64).alias("cells"),
-            pl.col("true_label", "split").first(),
+            pl.when(pl.col("true_label").n_unique() == 1)
+            .then(pl.col("true_label").first())
+            .alias("true_label"),
+            pl.col("split").first(),
             pl.col("entropy", "mutual_information", "novelty").mean(),
             (pl.col("label_or_unknown") == UNKNOWN).mean().cast(pl.Float32).alias("unknown_share"),
         )

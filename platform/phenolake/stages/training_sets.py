@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from phenolake.errors import TrainingDataError
+from phenolake.errors import TrainingDataError, UnknownNameError
 from phenolake.features.naming import is_position
-from phenolake.identity import OBJECT, SCREEN
+from phenolake.identity import BATCH, OBJECT, PLATE, SCREEN, WELL
 from phenolake.modeling.active_learning import annotation_columns, read_annotations
 
 NEGATIVE_CONTROL = "negative control"
@@ -23,6 +24,9 @@ CELL_KEYS = [
     "Metadata_ObjectNumber",
 ]
 WELL_KEYS = ["Metadata_Plate", "Metadata_Well"]
+
+#: What may be held out of a training, and the column that names it.
+HELD_OUT = {"well": WELL, "plate": PLATE, "batch": BATCH, "compound": "Metadata_Perturbation"}
 
 
 def label_wells(plate_map: pl.DataFrame, labels: str) -> pl.DataFrame:
@@ -90,6 +94,38 @@ def annotated_cells(path: Path, cells: pl.LazyFrame) -> AnnotatedCells:
     return AnnotatedCells(found, labels.join(keys, on=place, how="anti"))
 
 
+def true_labels(
+    classes: Sequence[str], wells: pl.DataFrame, annotated: pl.DataFrame | None
+) -> pl.DataFrame:
+    """What a model's cells are called by people: key columns of cells or wells, and `label`.
+
+    For a model that knows a class of the annotations these are the annotated cells, and no others
+    have a label; for any other model, the classes of the plate map's `wells`.
+    """
+    if annotated is None or not annotated["label"].is_in(list(classes)).any():
+        return wells.select(*WELL_KEYS, "label")
+    return annotated.select(*CELL_KEYS[2:], "label")
+
+
+def held_out_by(
+    keys: pl.DataFrame, held_out: str, plate_map: pl.DataFrame
+) -> tuple[pl.DataFrame, str]:
+    """Key columns that a split by wells, plates, batches or compounds needs, and the column to split by.
+
+    Raises
+    ------
+    UnknownNameError
+        If `held_out` is none of these.
+    """
+    if held_out not in HELD_OUT:
+        raise UnknownNameError("held-out group", held_out, HELD_OUT)
+    column = HELD_OUT[held_out]
+    if column not in keys.columns:
+        treatments = plate_map.select(*WELL_KEYS, column)
+        keys = keys.join(treatments, on=WELL_KEYS, how="left", maintain_order="left")
+    return keys, column
+
+
 def draw_cells(cells: pl.LazyFrame, wells: pl.DataFrame, per_class: int, seed: int) -> pl.DataFrame:
     """Keys and `label` of up to `per_class` cells of each labelled class of wells.
 
@@ -99,21 +135,24 @@ def draw_cells(cells: pl.LazyFrame, wells: pl.DataFrame, per_class: int, seed: i
     return draw_labelled(keys, per_class, seed)
 
 
-def draw_labelled(labelled: pl.DataFrame, per_class: int, seed: int) -> pl.DataFrame:
+def draw_labelled(
+    labelled: pl.DataFrame, per_class: int, seed: int, keys: Sequence[str] = CELL_KEYS
+) -> pl.DataFrame:
     """Up to `per_class` rows of each `label`, the same for the same seed.
 
-    Classes with fewer than two wells are left out: none could be held out to judge the model.
+    `keys` are the columns that tell rows apart, of cells or of fields. Classes with fewer than two
+    wells are left out: none could be held out to judge the model.
     """
     well = pl.struct(WELL_KEYS)
-    ticket = pl.concat_str([pl.lit(str(seed)), *CELL_KEYS], ignore_nulls=True).hash()
+    ticket = pl.concat_str([pl.lit(str(seed)), *keys], ignore_nulls=True).hash()
     return (
         labelled.filter(well.n_unique().over("label") >= 2)
         .with_columns(ticket=ticket)
         .sort("ticket")
         .group_by("label", maintain_order=True)
         .head(per_class)
-        .sort(CELL_KEYS)
-        .select(*CELL_KEYS, "label")
+        .sort(keys)
+        .select(*keys, "label")
     )
 
 

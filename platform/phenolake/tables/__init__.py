@@ -19,6 +19,7 @@ from phenolake.tables.gold_curves import DOSE_RESPONSES
 from phenolake.tables.gold_fits import FITTED_RECIPES, WELL_HETEROGENEITY
 from phenolake.tables.gold_models import (
     EMBEDDING_PROFILES,
+    FIELD_PREDICTIONS,
     LABELLING_QUEUE,
     MODEL_SCORES,
     WELL_PREDICTIONS,
@@ -68,6 +69,7 @@ TABLES: dict[str, Table] = {
         REPLICATE_SCORES,
         SEGMENTATION_SCORES,
         MODEL_PREDICTIONS,
+        FIELD_PREDICTIONS,
         WELL_PREDICTIONS,
         EMBEDDING_PROFILES,
         MODEL_SCORES,
@@ -93,6 +95,7 @@ __all__ = [
     "EMBEDDING_PROFILES",
     "FEATURE_DICTIONARY",
     "FEATURE_SELECTION",
+    "FIELD_PREDICTIONS",
     "FITTED_RECIPES",
     "ILLUMINATION_FUNCTIONS",
     "IMAGE_QUALITY",

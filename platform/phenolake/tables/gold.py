@@ -155,7 +155,11 @@ MODEL_PREDICTIONS = Table(
         Column("model_version", pa.string(), "version in the MLflow registry", nullable=False),
         Column("mlflow_run_id", pa.string(), "MLflow run that trained the model", nullable=False),
         Column("label", pa.string(), "most probable class", nullable=False),
-        Column("true_label", pa.string(), "class from the plate map, where there is one"),
+        Column(
+            "true_label",
+            pa.string(),
+            "class from the annotations, for a model that knows these, else from the plate map",
+        ),
         Column("probability", pa.float32(), "probability of `label`", nullable=False),
         Column(
             "entropy",

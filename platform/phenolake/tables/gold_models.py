@@ -7,6 +7,7 @@ import pyarrow as pa
 from phenolake.tables import keys
 from phenolake.tables.bronze import PER_PLATE
 from phenolake.tables.declare import Column, Features, Layer, Table
+from phenolake.tables.gold import MODEL_PREDICTIONS
 
 PER_SCREEN = ("Metadata_Screen",)
 
@@ -71,10 +72,20 @@ MODEL_SCORES = Table(
     ),
 )
 
+FIELD_PREDICTIONS = Table(
+    "field_predictions",
+    Layer.GOLD,
+    grain="one row per site and model of whole fields; columns are those of model_predictions",
+    key=(*PER_PLATE, "Metadata_Well", "Metadata_Site", "model_name", "model_version"),
+    partition_by=PER_SCREEN,
+    columns=tuple(column for column in MODEL_PREDICTIONS.columns if column is not keys.OBJECT),
+)
+
 WELL_PREDICTIONS = Table(
     "well_predictions",
     Layer.GOLD,
-    grain="one row per well and model: its cells in model_predictions, taken together",
+    grain="one row per well and model: its cells in model_predictions, or its fields in "
+    "field_predictions, taken together",
     key=(*PER_PLATE, "Metadata_Well", "model_name", "model_version"),
     partition_by=PER_SCREEN,
     columns=(
@@ -84,9 +95,10 @@ WELL_PREDICTIONS = Table(
         keys.WELL,
         Column("model_name", pa.string(), "registered model in MLflow", nullable=False),
         Column("model_version", pa.string(), "version in the MLflow registry", nullable=False),
-        Column("cells", pa.int64(), "cells that were judged", unit="cells", nullable=False),
+        Column("judged", pa.string(), "what the model judges: cells or fields"),
+        Column("cells", pa.int64(), "cells, or fields, that were judged", nullable=False),
         Column("label", pa.string(), "class of the highest mean probability", nullable=False),
-        Column("true_label", pa.string(), "class from the plate map, where there is one"),
+        Column("true_label", pa.string(), "the one class of all that was judged, where it has one"),
         Column(
             "split",
             pa.string(),
@@ -156,6 +168,6 @@ LABELLING_QUEUE = Table(
             nullable=False,
         ),
         Column("guess", pa.string(), "class the model holds most likely", nullable=False),
-        Column("current_label", pa.string(), "class from the plate map, where there is one"),
+        Column("current_label", pa.string(), "true_label of model_predictions, where there is one"),
     ),
 )

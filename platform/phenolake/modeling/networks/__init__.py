@@ -6,7 +6,13 @@ from phenolake.modeling.learning.recipe import Recipe
 from phenolake.modeling.networks.backbone import Backbone, load_body
 from phenolake.modeling.networks.device import torch_device
 from phenolake.modeling.networks.layout import Layout, build_network, weight_count
-from phenolake.modeling.networks.named import CNN_MODELS, NAMED, layout_from_dict, named_model
+from phenolake.modeling.networks.named import (
+    CNN_MODELS,
+    NAMED,
+    changed_recipe,
+    layout_from_dict,
+    named_model,
+)
 from phenolake.modeling.networks.plain import Architecture
 from phenolake.modeling.networks.resnet18 import ResNet18
 from phenolake.modeling.networks.whole_field import MultipleInstance, MultiScale
@@ -24,6 +30,7 @@ __all__ = [
     "ResNet18",
     "WideResidual",
     "build_network",
+    "changed_recipe",
     "layout_from_dict",
     "load_body",
     "named_model",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
-from phenolake.errors import UnknownNameError
+from phenolake.errors import ConfigurationError, UnknownNameError
 from phenolake.modeling.learning.recipe import Recipe
 from phenolake.modeling.networks.backbone import Backbone
 from phenolake.modeling.networks.layout import Layout
@@ -78,6 +79,27 @@ def named_model(name: str, classes: int, channels: int, size: int) -> tuple[Layo
         raise UnknownNameError("network", name, [*NAMED, "wide_8_4", "timm:<name>"])
     layout, recipe = NAMED[name]
     return replace(layout, **fit), recipe
+
+
+def changed_recipe(name: str, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a network with some of its fields changed.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no network, or no field of a recipe, of that name.
+    ConfigurationError
+        If a value is impossible.
+    """
+    recipe = named_model(name, classes=2, channels=1, size=128)[1]
+    known = [field.name for field in fields(Recipe)]
+    for field in changes:
+        if field not in known:
+            raise UnknownNameError("field of a recipe", field, known)
+    try:
+        return replace(recipe, **changes)
+    except TypeError as error:
+        raise ConfigurationError(f"recipe {dict(changes)}: {error}") from error
 
 
 def layout_from_dict(data: dict[str, Any]) -> Layout:

@@ -8,7 +8,8 @@ from dataclasses import asdict
 import polars as pl
 
 from phenolake.errors import UnknownNameError
-from phenolake.modeling.tracking import CHAMPION, RegisteredVersion, Tracker
+from phenolake.modeling.tracking import CHAMPION, Tracker
+from phenolake.modeling.versions import RegisteredVersion
 from phenolake.segmentation.learning.judging import POOLED
 from phenolake.segmentation.learning.workflow import Trained
 
