@@ -67,7 +67,7 @@ def test_compounds_and_plates_can_be_held_out():
     assert keys[by].to_list() == ["x", "x", "y", "y", "y", "y"]
     keys, by = held_out_by(CELLS, "plate", plate_map)
     assert (keys.columns, by) == (CELLS.columns, "Metadata_Plate")
-    with pytest.raises(UnknownNameError, match="well, plate"):
+    with pytest.raises(UnknownNameError, match="batch, compound, plate, well"):
         held_out_by(CELLS, "dose", plate_map)
 
 
