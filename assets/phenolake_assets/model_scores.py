@@ -6,8 +6,10 @@ import dagster as dg
 import polars as pl
 
 from phenolake.errors import UnknownNameError
-from phenolake.modeling import Ensemble, LoadedModel, TrainedNetwork, load_model
+from phenolake.modeling import Encoder, Ensemble, TrainedNetwork
+from phenolake.modeling.prediction import model_files
 from phenolake.modeling.tracking import Tracker
+from phenolake.modeling.weights import read_any
 from phenolake.stages.model_scores import (
     END_TO_END,
     STAGE_WISE,
@@ -43,7 +45,7 @@ def model_scores(
     predictions = run.lake.read("model_predictions", run.where)
     models = predictions.select("model_name", "model_version").unique().sort(pl.all())
     costs = {(name, version): _cost(tracker, name, version) for name, version in models.iter_rows()}
-    parts = [cell_scores(predictions, costs), *_of_profiles(run, costs)]
+    parts = [cell_scores(predictions, costs), *_of_profiles(run, costs, tracker)]
     parts = [part for part in parts if part.height]
     rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
     commit = run.land(
@@ -61,7 +63,9 @@ def model_scores(
     )
 
 
-def _of_profiles(run: ScreenRun, costs: dict[tuple[str, str], Cost]) -> Iterator[pl.DataFrame]:
+def _of_profiles(
+    run: ScreenRun, costs: dict[tuple[str, str], Cost], tracker: Tracker
+) -> Iterator[pl.DataFrame]:
     """Profiles of features and profiles of embeddings, after the same corrections."""
     recipe = run.screen.config.recipe
     measured = run.lake.read("batch_corrected_profiles", run.where)
@@ -72,17 +76,19 @@ def _of_profiles(run: ScreenRun, costs: dict[tuple[str, str], Cost]) -> Iterator
     )
     if embedded.height:
         model, _, version = embedded["Metadata_Model"][0].rpartition("/")
-        yield profile_scores(
-            embedded, model, version, costs.get((model, version), Cost(END_TO_END))
-        )
+        cost = costs.get((model, version)) or _cost(tracker, model, version, END_TO_END)
+        yield profile_scores(embedded, model, version, cost)
 
 
-def _cost(tracker: Tracker, name: str, version: str) -> Cost:
+def _cost(tracker: Tracker, name: str, version: str, unknown: str = STAGE_WISE) -> Cost:
+    """What a version took to make; of one that is not registered only the approach is told."""
+    uri = f"models:/{name}/{version}"
     try:
-        model = load_model(f"models:/{name}/{version}", tracker.tracking_uri)
+        run_id = tracker.resolve(uri).run_id
     except UnknownNameError:
-        return Cost(STAGE_WISE)
-    data = tracker.client.get_run(model.run_id).data
+        return Cost(unknown)
+    learned = _learned(uri, tracker)
+    data = tracker.client.get_run(run_id).data
     prefix = "data_version."
     versions = {
         key.removeprefix(prefix): value
@@ -90,9 +96,9 @@ def _cost(tracker: Tracker, name: str, version: str) -> Cost:
         if key.startswith(prefix)
     }
     return Cost(
-        END_TO_END if _networks(model) else STAGE_WISE,
+        STAGE_WISE if learned is None else END_TO_END,
         int(data.params["cells.train"]) if "cells.train" in data.params else None,
-        _learned(model),
+        learned,
         _seconds(data.params.get("fit_seconds")),
         _seconds(data.params.get("fit_cpu_seconds")),
         data.tags.get("split_sha256"),
@@ -100,15 +106,13 @@ def _cost(tracker: Tracker, name: str, version: str) -> Cost:
     )
 
 
-def _learned(model: LoadedModel) -> int | None:
-    networks = _networks(model)
+def _learned(uri: str, tracker: Tracker) -> int | None:
+    """Numbers that a network, or several that vote, have learned; none of a model on features."""
+    with model_files(uri, tracker.tracking_uri) as (folder, _):
+        model = read_any(folder)
+    members = model.members if isinstance(model, Ensemble) else (model,)
+    networks = [one for one in members if isinstance(one, TrainedNetwork | Encoder)]
     return sum(value.size for one in networks for value in one.state.values()) or None
-
-
-def _networks(model: LoadedModel) -> list[TrainedNetwork]:
-    """The network, or those that vote; none of a model on features."""
-    members = model.model.members if isinstance(model.model, Ensemble) else [model.model]
-    return [member for member in members if isinstance(member, TrainedNetwork)]
 
 
 def _seconds(text: str | None) -> float | None:

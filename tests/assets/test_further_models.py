@@ -72,8 +72,14 @@ def test_an_encoder_is_trained_registered_and_embeds_cells(materialized):
     uri = "models:/gfp-encoder@champion"
     embedded = run(materialized, "screen_job", "cell_embeddings", cell_embeddings={"model": uri})
     assert facts_of(embedded, "cell_embeddings")["model"] == "gfp-encoder/1"
+    for name in ("embedding_profiles", "model_scores"):
+        assert run(materialized, "screen_job", name).success
+    scores = materialized.home.lake.read("model_scores", GFP).filter(model_name="gfp-encoder")
+    assert set(scores["approach"]) <= {"end-to-end"}
+    assert scores["training_cells"].null_count() == 0
     # The embeddings of the screen's own network come back for the tests after this one.
-    assert run(materialized, "screen_job", "cell_embeddings").success
+    for name in ("cell_embeddings", "embedding_profiles", "model_scores"):
+        assert run(materialized, "screen_job", name).success
 
 
 def test_networks_that_vote_are_trained_with_a_changed_recipe_and_plates_held_out(materialized):

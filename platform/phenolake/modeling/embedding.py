@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from phenolake.errors import ModelFileError, TrainingDataError
+from phenolake.errors import TrainingDataError
 from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.ensemble import Ensemble
 from phenolake.modeling.prediction import model_files
 from phenolake.modeling.trained_network import TrainedNetwork
-from phenolake.modeling.weights import (
-    DESCRIPTION_FILE,
-    read_encoder,
-    read_model,
-    weights_sha256,
-)
+from phenolake.modeling.weights import read_any, weights_sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +39,7 @@ def load_network(uri: str | Path, tracking_uri: str | None = None) -> LoadedNetw
         If it is no network.
     """
     with model_files(uri, tracking_uri) as (folder, version):
-        model = read_encoder(folder) if _kind(folder) == Encoder.kind else read_model(folder)
+        model = read_any(folder)
     if isinstance(model, Ensemble):
         model = model.members[0]
     if not isinstance(model, TrainedNetwork | Encoder):
@@ -75,13 +69,3 @@ def embed(
     if isinstance(model, str | Path):
         model = load_network(model)
     return (model.model if isinstance(model, LoadedNetwork) else model).embed(data)
-
-
-def _kind(folder: Path) -> str:
-    path = folder / DESCRIPTION_FILE
-    try:
-        return str(json.loads(path.read_text()).get("kind"))
-    except FileNotFoundError as error:
-        raise ModelFileError(path, "missing; a model is two files") from error
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise ModelFileError(path, f"not a usable model ({error})") from error

@@ -10,7 +10,7 @@ from phenolake.errors import ConfigurationError, ModelFileError
 from phenolake.modeling.encoder import Encoder
 from phenolake.modeling.model_parts import Model, arrays_of, description_of, model_of
 
-__all__ = ["Model", "read_encoder", "read_model", "save_model", "weights_sha256"]
+__all__ = ["Model", "read_any", "read_encoder", "read_model", "save_model", "weights_sha256"]
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
@@ -46,7 +46,7 @@ def read_model(folder: Path) -> Model:
         If a file is missing, damaged, changed since it was written, or of a later format, or if it
         holds an encoder.
     """
-    model = _read(folder)
+    model = read_any(folder)
     if isinstance(model, Encoder):
         raise ModelFileError(folder, "holds an encoder, which names no classes")
     return model
@@ -54,13 +54,14 @@ def read_model(folder: Path) -> Model:
 
 def read_encoder(folder: Path) -> Encoder:
     """Return the encoder stored in a folder; raises what `read_model` does."""
-    model = _read(folder)
+    model = read_any(folder)
     if not isinstance(model, Encoder):
         raise ModelFileError(folder, f"holds a {model.kind}, not an encoder")
     return model
 
 
-def _read(folder: Path) -> Model | Encoder:
+def read_any(folder: Path) -> Model | Encoder:
+    """Return the classifier or encoder stored in a folder; raises what `read_model` does of files."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

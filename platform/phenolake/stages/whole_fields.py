@@ -81,7 +81,8 @@ def plate_fields(
     """
     quality = lake.read("image_quality", key.where, columns=["channel", "p99_intensity"])
     scales = tuple(float(scale) for scale in channel_scales(quality, config.roles))
-    with illumination_file(lake.read("illumination_functions", key.where), config.roles) as light:
+    functions = lake.read("illumination_functions", key.where)
+    with illumination_file(functions, config.roles, lake) as light:
         shrink = ShrinkSite(scales, light, size)
         for start in range(0, len(sites), _AT_ONCE):
             part = sites[start : start + _AT_ONCE]
