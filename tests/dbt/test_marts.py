@@ -153,18 +153,10 @@ def hit_row(marts: dict[str, pl.DataFrame], perturbation: str) -> dict:
 
 def test_marts_are_tables_of_the_schema_marts(marts):
     assert sorted(marts) == [
-        "batch_comparison",
-        "dose_response",
-        "hits",
-        "image_quality_summary",
-        "lineage",
-        "moa_matches",
-        "model_comparison",
-        "phenotype_shares",
-        "plate_quality",
-        "screen_summary",
-        "similar_perturbations",
-    ]
+        "batch_comparison", "dose_response", "hits", "image_quality_summary",
+        "lineage", "moa_matches", "model_comparison", "phenotype_shares",
+        "plate_quality", "screen_summary", "similar_perturbations",
+    ]  # fmt: skip
 
 
 def test_sites_and_cells_are_counted_per_control_group(marts):

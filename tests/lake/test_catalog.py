@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from lake.lake_frames import plate, profiles
+from phenolake.errors import ConfigurationError
 from phenolake.lake import Lake, write_catalog
 from phenolake.tables import WELL_PROFILES, Layer
 
@@ -46,3 +47,8 @@ def test_marts_are_in_the_catalog_when_asked(lake, tmp_path):
     write_catalog(lake, tmp_path / "c.duckdb", layers=tuple(Layer))
     with duckdb.connect(str(tmp_path / "c.duckdb"), read_only=True) as connection:
         assert connection.sql("select a from marts.hits").fetchall() == [(1,)]
+
+
+def test_a_folder_in_place_of_a_file_is_named(lake, tmp_path):
+    with pytest.raises(ConfigurationError, match="is a folder"):
+        write_catalog(lake, tmp_path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from phenolake.errors import ConfigurationError
 from phenolake.lake.snapshot import Snapshot
 from phenolake.lake.views import Source, create_views, quoted
 from phenolake.tables import Layer
@@ -34,11 +35,18 @@ def write_catalog(lake: Lake, path: Path, *, layers: Collection[Layer] = _LAYERS
     -------
     dict
         Version of each table that the file shows.
+
+    Raises
+    ------
+    ConfigurationError
+        If `path` is a folder.
     """
     import duckdb
 
     tables = [table for table in lake.sources() if table.layer in layers]
     path = Path(path)
+    if path.is_dir():
+        raise ConfigurationError(f"{path} is a folder; name the DuckDB file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
