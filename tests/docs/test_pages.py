@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from typer.main import get_command
 
 from phenolake.cli import app
+from phenolake.lake import Lake
 from phenolake.screens.config import ScreenConfig
 from phenolake.screens.settings_page import settings_page
 from phenolake.tables.reference_page import reference_page
@@ -52,6 +53,14 @@ def test_every_description_of_a_screen_is_accepted(repository):
             ScreenConfig(**{"name": "screen", **values})
         except ValidationError as error:
             pytest.fail(f"{name}: {values}: {error}")
+
+
+def test_queries_about_the_concepts_are_answered(repository, tmp_path):
+    text = (repository / "docs" / "concepts.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    assert len(queries) == 2
+    for query in queries:
+        assert Lake(str(tmp_path)).sql(query).columns
 
 
 def test_links_between_pages_lead_somewhere(repository):
