@@ -10,7 +10,8 @@ from phenolake.modeling.embedding import embed, load_network
 from phenolake.stages.embeddings import embedding_features, embedding_rows
 from phenolake.stages.model_scores import END_TO_END, STAGE_WISE, Cost, cell_scores
 
-SLIM = ResNet18(2, channels=2, size=16, width=2)
+# oneDNN of torch 2.15 writes outside of its memory where maps are fewer than eight (one thread).
+SLIM = ResNet18(2, channels=2, size=16, width=8)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def folders(disks, parts, blobs, tiny, tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize(("kind", "width"), [("network", 12), ("encoder", 16)])
+@pytest.mark.parametrize(("kind", "width"), [("network", 12), ("encoder", 64)])
 def test_networks_and_encoders_embed_cells_and_name_themselves(folders, disks, kind, width):
     network = load_network(folders / kind)
     values = embed(disks[0], network)

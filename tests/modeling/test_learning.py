@@ -294,7 +294,7 @@ def test_crops_that_do_not_fit_a_device_come_batch_by_batch_in_order(rng, monkey
 PLAIN = Architecture(
     2, channels=2, size=16, widths=(4, 8), convolutions=1, hidden=(12,), batch_norm=False
 )
-SLIM = ResNet18(2, channels=2, size=16, width=4)
+SLIM = ResNet18(2, channels=2, size=16, width=8)
 
 
 def test_an_encoder_tells_disks_apart_without_having_seen_a_label(disks, parts, tmp_path):
@@ -304,7 +304,7 @@ def test_an_encoder_tells_disks_apart_without_having_seen_a_label(disks, parts, 
     history = encoder.history
     assert history[-1]["validation_loss"] < history[0]["validation_loss"]
     embedding = encoder.embed(crops)
-    assert embedding.shape == (160, 32)
+    assert embedding.shape == (160, 64)
     train, held = parts == "train", parts == "validation"
     centres = [embedding[train & (labels == name)].mean(axis=0) for name in ("small", "large")]
     distances = [np.linalg.norm(embedding[held] - centre, axis=1) for centre in centres]
@@ -314,7 +314,7 @@ def test_an_encoder_tells_disks_apart_without_having_seen_a_label(disks, parts, 
     again = read_encoder(tmp_path)
     assert weights_sha256(again) == digest
     np.testing.assert_array_equal(again.embed(crops), embedding)
-    assert again.embed(crops[:0]).shape == (0, 32)
+    assert again.embed(crops[:0]).shape == (0, 64)
 
 
 def test_a_killed_encoder_goes_on_and_a_network_starts_from_it(disks, parts, tmp_path):
