@@ -43,7 +43,8 @@ def test_fifteen_lines_describe_the_screen():
 
 def test_every_table_and_mart_is_there(lake):
     made = {name for _, name in lake.tables()}
-    assert made >= set(TABLES) - {*MODELS, "quarantine"}
+    # Nothing is refused; models, of cells or of whole fields, were not asked for.
+    assert made >= set(TABLES) - {*MODELS, "field_predictions", "quarantine"}
     assert made >= {"plate_quality", "hits", "screen_summary"}
 
 
@@ -124,7 +125,7 @@ def test_commands_of_a_page_run(lake, tmp_path, monkeypatch, page):
         words = [*words, "--no-pdf"] if words[0] == "report" else words
         answer = call(*words)
         assert answer.status == 0, (words, answer.errors)
-        assert answer.output
+        assert answer.output or "--out" in words  # the answer is in the file
 
 
 def test_description_in_the_tutorial_is_the_one_that_is_tested():
