@@ -48,7 +48,7 @@ def local_cluster(folder: Path, **options: bool) -> Iterator[LocalCluster]:
     specification.loader.exec_module(module)
     folder.mkdir(parents=True, exist_ok=True)
     for parent in (folder, *folder.parents[:2]):  # Postgres runs as another user
-        parent.chmod(0o755)
+        parent.chmod(parent.stat().st_mode | 0o055)
     servers = module.Cluster(folder, **options)
     before = dict(os.environ)
     try:
