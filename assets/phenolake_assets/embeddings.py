@@ -14,7 +14,8 @@ from phenolake.stages.screen_correction import correct_screen
 from phenolake.stages.screen_profiles import consensus_of, mechanism_accuracy
 from phenolake.tables import CELL_EMBEDDINGS, EMBEDDING_PROFILES
 from phenolake_assets.landing import ScreenRun
-from phenolake_assets.models import from_all_plates, network_name, phenotype_network
+from phenolake_assets.models import network_name, phenotype_network
+from phenolake_assets.partitions import from_all_plates
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.single_cell_crops import single_cell_crops

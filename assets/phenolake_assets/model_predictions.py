@@ -19,11 +19,11 @@ from phenolake.tables import MODEL_PREDICTIONS, WELL_PREDICTIONS
 from phenolake_assets.landing import ScreenRun
 from phenolake_assets.models import (
     forest_name,
-    from_all_plates,
     network_name,
     phenotype_forest,
     phenotype_network,
 )
+from phenolake_assets.partitions import from_all_plates
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.single_cell_crops import single_cell_crops

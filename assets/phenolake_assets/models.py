@@ -1,7 +1,5 @@
 """Models of a screen, trained in Dagster and kept in MLflow: on features, and a CNN on crops."""
 
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +7,9 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from phenolake.errors import TableMissingError, TrainingDataError
-from phenolake.modeling import TrainingResult, train
+from phenolake.modeling import train
 from phenolake.modeling.classical.cost_sweep import COSTS
-from phenolake.modeling.encoder_workflow import EncoderResult
 from phenolake.modeling.networks import changed_recipe
-from phenolake.pictures import as_markdown
-from phenolake.pictures.curves import confusion_matrix, training_curves
 from phenolake.screens.discover import inside
 from phenolake.stages.crop_sets import drawn_crops
 from phenolake.stages.training_sets import (
@@ -27,9 +21,8 @@ from phenolake.stages.training_sets import (
     held_out_by,
     label_wells,
 )
-from phenolake.stages.work_folder import work_folder
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures
-from phenolake_assets.partitions import screens as screen_partitions
+from phenolake_assets.landing import ScreenRun
+from phenolake_assets.model_asset import checkpoints, model_asset, recorded_in, trained
 from phenolake_assets.raw_images import plate_map
 from phenolake_assets.single_cell_crops import single_cell_crops
 from phenolake_assets.single_cell_features import single_cell_features
@@ -129,20 +122,7 @@ class NetworkConfig(SplitConfig):
     seed: int = Field(0, description="seed of the draw, the split, the weights and the batches")
 
 
-def from_all_plates(*assets: dg.AssetsDefinition) -> list[dg.AssetDep]:
-    """Dependencies of a screen on all plates of assets whose tables it reads."""
-    return [dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping()) for asset in assets]
-
-
-@dg.asset(
-    deps=from_all_plates(single_cell_features, plate_map),
-    partitions_def=screen_partitions,
-    group_name="models",
-    kinds={"mlflow", "scikitlearn"},
-    code_version="1",
-    pool="training",
-    retry_policy=STORAGE_RETRY,
-)
+@model_asset(single_cell_features, plate_map, library="scikitlearn")
 def phenotype_forest(
     context: dg.AssetExecutionContext,
     config: ForestConfig,
@@ -152,41 +132,27 @@ def phenotype_forest(
     compute: ComputeResource,
 ) -> dg.MaterializeResult:
     """Random forest, or another method, that tells the classes apart by single-cell features."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        try:
-            cells = run.lake.scan("single_cell_features", run.where)
-            drawn, labels = _drawn(run, cells, config)
-            training = features_of(cells, drawn)
-            keys, by = _held_out(run, training, config)
-            result = train(
-                training.drop("label"),
-                training["label"],
-                keys=keys,
-                by=by,
-                method=config.method,
-                seed=config.seed,
-                name=forest_name(run.name),
-                tracker=mlflow.open(),
-                experiment="phenotype_forest",
-                data_versions=versions_of(run, "single_cell_features", "plate_map"),
-                tags={"dagster_run_id": context.run_id, "screen": run.name},
-                **config.options(compute.open().worker_count),
-            )
-        except (TrainingDataError, TableMissingError) as error:
-            return untrained(run, error)
-        return trained(result, {"labels": labels, "cells": training.height})
+    run = ScreenRun.start(context, lake, screens)
+    cells = run.lake.scan("single_cell_features", run.where)
+    drawn, labels = _drawn(run, cells, config)
+    training = features_of(cells, drawn)
+    keys, by = _held_out(run, training, config)
+    result = train(
+        training.drop("label"),
+        training["label"],
+        keys=keys,
+        by=by,
+        method=config.method,
+        seed=config.seed,
+        name=forest_name(run.name),
+        tracker=mlflow.open(),
+        **recorded_in(run, "phenotype_forest", "single_cell_features", "plate_map"),
+        **config.options(compute.open().worker_count),
+    )
+    return trained(result, {"labels": labels, "cells": training.height})
 
 
-@dg.asset(
-    deps=from_all_plates(single_cell_crops, plate_map),
-    partitions_def=screen_partitions,
-    group_name="models",
-    kinds={"mlflow", "pytorch"},
-    code_version="1",
-    pool="training",
-    retry_policy=STORAGE_RETRY,
-)
+@model_asset(single_cell_crops, plate_map, library="pytorch")
 def phenotype_network(
     context: dg.AssetExecutionContext,
     config: NetworkConfig,
@@ -195,38 +161,31 @@ def phenotype_network(
     mlflow: MlflowResource,
 ) -> dg.MaterializeResult:
     """Convolutional network that tells the screen's classes apart by single-cell image crops."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        try:
-            cells = run.lake.scan("single_cell_crops", run.where)
-            drawn, labels = _drawn(run, cells, config)
-            training, crops = drawn_crops(run.lake, run.where, drawn)
-            keys, by = _held_out(run, training, config)
-            checkpoint = work_folder(run.lake) / "phenotype_network" / run.name
-            result = train(
-                crops,
-                training["label"],
-                keys=keys,
-                by=by,
-                seed=config.seed,
-                name=network_name(run.name),
-                tracker=mlflow.open(),
-                experiment="phenotype_network",
-                data_versions=versions_of(run, "single_cell_crops", "plate_map"),
-                tags={"dagster_run_id": context.run_id, "screen": run.name},
-                model=config.architecture,
-                recipe=changed_recipe(config.architecture, config.recipe),
-                start_from=Path(config.start_from) if config.start_from else None,
-                members=config.members,
-                epochs=config.epochs,
-                learning_rate=config.learning_rate,
-                checkpoint=checkpoint,
-                on_epoch=lambda row: context.log.info(f"epoch {row}"),
-            )
-        except (TrainingDataError, TableMissingError) as error:
-            return untrained(run, error)
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        return trained(result, {"labels": labels, "cells": training.height})
+    run = ScreenRun.start(context, lake, screens)
+    cells = run.lake.scan("single_cell_crops", run.where)
+    drawn, labels = _drawn(run, cells, config)
+    training, crops = drawn_crops(run.lake, run.where, drawn)
+    keys, by = _held_out(run, training, config)
+    with checkpoints(run, "phenotype_network") as checkpoint:
+        result = train(
+            crops,
+            training["label"],
+            keys=keys,
+            by=by,
+            seed=config.seed,
+            name=network_name(run.name),
+            tracker=mlflow.open(),
+            model=config.architecture,
+            recipe=changed_recipe(config.architecture, config.recipe),
+            start_from=Path(config.start_from) if config.start_from else None,
+            members=config.members,
+            epochs=config.epochs,
+            learning_rate=config.learning_rate,
+            checkpoint=checkpoint,
+            on_epoch=lambda row: context.log.info(f"epoch {row}"),
+            **recorded_in(run, "phenotype_network", "single_cell_crops", "plate_map"),
+        )
+    return trained(result, {"labels": labels, "cells": training.height})
 
 
 def _drawn(
@@ -250,45 +209,3 @@ def _held_out(
     """Key columns of the training cells, and the column of what is held out."""
     plate_map = run.lake.read("plate_map", run.where)
     return held_out_by(training.select(CELL_KEYS), config.held_out, plate_map)
-
-
-def versions_of(run: ScreenRun, *tables: str) -> dict[str, int]:
-    """Delta versions of the tables that a model learns from."""
-    return {table: run.lake.version(table) for table in tables}
-
-
-def untrained(run: ScreenRun, error: Exception) -> dg.MaterializeResult:
-    """A screen without cells, images or labels to train on is no failure: the reason is reported."""
-    run.context.log.warning(f"no model for screen {run.name}: {error}")
-    return dg.MaterializeResult(metadata={"trained": False, "reason": str(error)})
-
-
-def trained(
-    result: TrainingResult | EncoderResult, facts: Mapping[str, str | int]
-) -> dg.MaterializeResult:
-    """What people look for first of a model that was trained and registered."""
-    assert result.registered is not None
-    assert result.promotion is not None
-    history = getattr(result.model, "history", [])
-    pictures = {"confusion": confusion_matrix(result.scores.confusion, result.scores.classes)}
-    if history:
-        pictures["curves"] = training_curves(history)
-    return dg.MaterializeResult(
-        metadata={
-            "trained": True,
-            "model": result.registered.uri,
-            "mlflow run": result.registered.run_id,
-            "champion": f"{result.promotion.promoted} ({result.promotion.reason})",
-            "split": f"by {result.summary.by}, sha256 {result.summary.sha256[:12]}",
-            **facts,
-            "classes": len(result.scores.classes),
-            **{
-                f"validation {name}": round(value, 4)
-                for name, value in result.scores.metrics.items()
-            },
-            **{
-                name: dg.MetadataValue.md(as_markdown(picture, name))
-                for name, picture in pictures.items()
-            },
-        }
-    )

@@ -12,3 +12,8 @@ plates = dg.DynamicPartitionsDefinition(name=PLATES)
 
 #: Keys are screen names.
 screens = dg.DynamicPartitionsDefinition(name=SCREENS)
+
+
+def from_all_plates(*assets: dg.AssetsDefinition) -> list[dg.AssetDep]:
+    """Dependencies of a screen on all plates of assets whose tables it reads."""
+    return [dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping()) for asset in assets]

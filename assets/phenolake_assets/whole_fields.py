@@ -1,6 +1,5 @@
 """Models of whole fields, which need no segmentation, and what they say about every field."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -8,7 +7,6 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from phenolake.errors import TableMissingError, TrainingDataError
 from phenolake.identity import PlateKey
 from phenolake.modeling import train
 from phenolake.stages.applied_models import (
@@ -21,12 +19,12 @@ from phenolake.stages.applied_models import (
 from phenolake.stages.predictions import AppliedModel, field_predictions_of
 from phenolake.stages.training_sets import label_wells
 from phenolake.stages.whole_fields import drawn_fields
-from phenolake.stages.work_folder import work_folder
 from phenolake.tables import FIELD_PREDICTIONS
 from phenolake_assets.illumination_functions import illumination_functions
 from phenolake_assets.image_quality import image_quality
-from phenolake_assets.landing import STORAGE_RETRY, ScreenRun, clear_failures
-from phenolake_assets.models import from_all_plates, trained, untrained, versions_of
+from phenolake_assets.landing import ScreenRun
+from phenolake_assets.model_asset import checkpoints, model_asset, recorded_in, trained
+from phenolake_assets.partitions import from_all_plates
 from phenolake_assets.partitions import screens as screen_partitions
 from phenolake_assets.raw_images import plate_map, raw_image_catalog
 from phenolake_assets.table_asset import table_asset
@@ -50,15 +48,7 @@ class FieldNetworkConfig(dg.Config):
     seed: int = Field(0, description="seed of the draw, the split, the weights and the batches")
 
 
-@dg.asset(
-    deps=from_all_plates(raw_image_catalog, illumination_functions, image_quality, plate_map),
-    partitions_def=screen_partitions,
-    group_name="models",
-    kinds={"mlflow", "pytorch"},
-    code_version="1",
-    pool="training",
-    retry_policy=STORAGE_RETRY,
-)
+@model_asset(raw_image_catalog, illumination_functions, image_quality, plate_map, library="pytorch")
 def phenotype_field_network(
     context: dg.AssetExecutionContext,
     config: FieldNetworkConfig,
@@ -68,36 +58,28 @@ def phenotype_field_network(
     compute: ComputeResource,
 ) -> dg.MaterializeResult:
     """Network that tells the screen's classes apart by whole fields, without segmentation."""
-    with clear_failures():
-        run = ScreenRun.start(context, lake, screens)
-        try:
-            wells = label_wells(run.lake.read("plate_map", run.where), run.screen.config.labels)
-            keys, fields = drawn_fields(
-                run.lake, run.where, wells, run.screen.config, compute.open(),
-                size=config.size, per_class=config.fields_per_class, seed=config.seed,
-            )  # fmt: skip
-            checkpoint = work_folder(run.lake) / "phenotype_field_network" / run.name
-            result = train(
-                fields,
-                keys["label"],
-                keys=keys.drop("label"),
-                seed=config.seed,
-                name=field_network_name(run.name),
-                tracker=mlflow.open(),
-                experiment="phenotype_field_network",
-                data_versions=versions_of(
-                    run, "raw_image_catalog", "illumination_functions", "plate_map"
-                ),
-                tags={"dagster_run_id": context.run_id, "screen": run.name, JUDGES: FIELDS},
-                model=config.architecture,
-                epochs=config.epochs,
-                checkpoint=checkpoint,
-                on_epoch=lambda row: context.log.info(f"epoch {row}"),
-            )
-        except (TrainingDataError, TableMissingError) as error:
-            return untrained(run, error)
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        return trained(result, {"labels": "plate map", "fields": keys.height})
+    run = ScreenRun.start(context, lake, screens)
+    wells = label_wells(run.lake.read("plate_map", run.where), run.screen.config.labels)
+    keys, fields = drawn_fields(
+        run.lake, run.where, wells, run.screen.config, compute.open(),
+        size=config.size, per_class=config.fields_per_class, seed=config.seed,
+    )  # fmt: skip
+    tables = ("raw_image_catalog", "illumination_functions", "plate_map")
+    with checkpoints(run, "phenotype_field_network") as checkpoint:
+        result = train(
+            fields,
+            keys["label"],
+            keys=keys.drop("label"),
+            seed=config.seed,
+            name=field_network_name(run.name),
+            tracker=mlflow.open(),
+            model=config.architecture,
+            epochs=config.epochs,
+            checkpoint=checkpoint,
+            on_epoch=lambda row: context.log.info(f"epoch {row}"),
+            **recorded_in(run, "phenotype_field_network", *tables, tags={JUDGES: FIELDS}),
+        )
+    return trained(result, {"labels": "plate map", "fields": keys.height})
 
 
 class FieldPredictionConfig(dg.Config):
