@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+import lazy_loader
 
-_MODULE_OF = {
-    "Curve": "fit",
-    "CurveLimits": "limits",
-    "curve_values": "hill",
-    "fit_curve": "fit",
-    "fit_curves": "tables",
-}
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> object:
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_MODULE_OF]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "fit": ["Curve", "fit_curve"],
+        "hill": ["curve_values"],
+        "limits": ["CurveLimits"],
+        "tables": ["fit_curves"],
+    },
+)

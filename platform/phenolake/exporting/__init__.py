@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
+import lazy_loader
 
-_MODULE_OF = {
-    "ExportedSite": "sites",
-    "add_sites": "napari_layers",
-    "differing_files": "bundle",
-    "outlines_of": "files",
-    "sites_of": "sites",
-    "write_bundle": "bundle",
-    "write_ome_zarr": "ome_zarr_plate",
-    "write_rois": "files",
-    "write_table": "tables",
-    "write_tiffs": "files",
-}
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> object:
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_MODULE_OF]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "bundle": ["differing_files", "write_bundle"],
+        "files": ["outlines_of", "write_rois", "write_tiffs"],
+        "napari_layers": ["add_sites"],
+        "ome_zarr_plate": ["write_ome_zarr"],
+        "sites": ["ExportedSite", "sites_of"],
+        "tables": ["write_table"],
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+import lazy_loader
 
 # Not lazy: a later import of the module would hide the function of the same name.
 from phenolake.pictures.dose_curves import dose_curves
@@ -34,21 +35,16 @@ __all__ = [
     "training_curves",
 ]
 
-_MODULE_OF = {
-    "as_markdown": "png",
-    "bars": "bar_charts",
-    "confusion_matrix": "curves",
-    "disagreement_picture": "disagreement",
-    "histogram": "bar_charts",
-    "outlines_montage": "overlay",
-    "plate_heatmap": "plate_maps",
-    "profile_map": "scatter",
-    "similarity_heatmap": "similarity",
-    "training_curves": "curves",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "bar_charts": ["bars", "histogram"],
+        "curves": ["confusion_matrix", "training_curves"],
+        "disagreement": ["disagreement_picture"],
+        "overlay": ["outlines_montage"],
+        "plate_maps": ["plate_heatmap"],
+        "png": ["as_markdown"],
+        "scatter": ["profile_map"],
+        "similarity": ["similarity_heatmap"],
+    },
+)
