@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from phenolake.modeling.versions import check_model_name
 from phenolake.pictures import as_markdown
 from phenolake.segmentation.compact_weights import SHIPPED
 from phenolake.segmentation.learning.loop import TrainingSettings
@@ -47,6 +48,7 @@ def segmentation_network(
 ) -> dg.MaterializeResult:
     """Network that finds nuclei, tuned to a laboratory's own images and label masks."""
     with clear_failures():
+        check_model_name(config.name)
         trained = train_segmentation(
             Path(config.images),
             Path(config.out),

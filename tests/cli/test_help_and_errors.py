@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -159,3 +160,23 @@ def test_an_export_of_an_unknown_table_offers_the_closest(phenolake, home, tmp_p
     answer = phenolake("export", "wel_profiles", tmp_path / "x.parquet")
     assert answer.status == 1
     assert "well_profiles" in answer.errors
+
+
+@pytest.mark.parametrize("command", ["explore", "ui", "metrics"])
+def test_a_port_that_is_taken_is_one_sentence(phenolake, command):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        answer = phenolake(command, "--port", port)
+    assert answer.status == 1
+    assert answer.output == ""
+    assert re.fullmatch(
+        rf"error: 127.0.0.1 port {port}: .*; choose another with --port\n", answer.errors
+    )
+
+
+@pytest.mark.parametrize("command", ["explore", "ui", "metrics"])
+def test_a_port_that_cannot_be_is_one_sentence(phenolake, command):
+    answer = phenolake(command, "--port", 99999)
+    assert answer.status == 2
+    assert "'--port'" in answer.errors
+    assert "65535" in answer.errors

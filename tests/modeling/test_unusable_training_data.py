@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from phenolake.cli.classify import train_classifier
-from phenolake.errors import ModelFileError, TrainingDataError
+from phenolake.errors import ConfigurationError, ModelFileError, TrainingDataError
 from phenolake.modeling import read_model, save_model, train, train_network
 
 ONE = ["a"] * 160
@@ -39,6 +39,14 @@ def test_pixels_that_are_no_numbers(disks, way):
     with pytest.raises(TrainingDataError) as raised:
         train(crops, disks[1], **way)
     assert "1 pixels are NaN or infinite, the first in crop 3" in sentence_of(raised)
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "a@b", "..", " "])
+def test_a_name_that_no_model_can_have_is_refused_before_the_training(disks, name):
+    # One class could not be trained on either: the name is looked at first.
+    with pytest.raises(ConfigurationError) as raised:
+        train(disks[0], ONE, method="lda", name=name)
+    assert f"{name!r} is no name for a model" in sentence_of(raised)
 
 
 @pytest.mark.parametrize("value", [0, 120])

@@ -139,7 +139,9 @@ def fetch_model(model: str, out: Path) -> int:
 def register_model(folder: Path, name: str) -> int:
     """Make a model stored in a folder a candidate of the registry; return 0."""
     from phenolake.modeling import Tracker, read_model
+    from phenolake.modeling.versions import check_model_name
 
+    check_model_name(name)
     read_model(folder)  # refuses what can't be used, before anything is recorded
     tracker = Tracker()
     version = tracker.register(name, tracker.log_folder(name, folder, run_name=name))

@@ -82,8 +82,10 @@ def fetch(
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
-    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Dagster UI.")] = 3000,
+    mlflow_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the MLflow UI.")
+    ] = 5000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Start the Dagster webserver and daemon, and MLflow, on this lake."""
@@ -94,7 +96,7 @@ def ui(
 
 @app.command()
 def explore(
-    port: Annotated[int, typer.Option(help="Port of the pages.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the pages.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     dagster_url: Annotated[
         str, typer.Option(help="Dagster's address for links to it; empty: no links.")
@@ -369,7 +371,7 @@ def status() -> None:
 
 @app.command()
 def metrics(
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9400,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9400,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Answer Prometheus: plates, queue, failures, bytes, GPU."""

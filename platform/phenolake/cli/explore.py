@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from phenolake.cli.ports import refuse_taken
 from phenolake.lake import Lake
 from phenolake.settings import Settings
 
@@ -16,6 +17,7 @@ def serve_pages(host: str, port: int, dagster_url: str, names: list[str]) -> int
 
     from phenolake.service.app import application
 
+    refuse_taken(host, port=port)
     lake = Lake(Settings().tables_uri)
     # Whoever listens on all addresses says by which names it is called, or takes any.
     local = host in ("127.0.0.1", "localhost", "::1")

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import typer
 
+from phenolake.cli.ports import refuse_taken
 from phenolake.cli.runs import prepare_home
 from phenolake.errors import ConfigurationError
 from phenolake.settings import Settings
@@ -67,6 +68,7 @@ def serve_metrics(host: str, port: int) -> int:
         raise ConfigurationError(
             "metrics need the package prometheus-client: pip install 'phenolake[cluster]'"
         ) from None
+    refuse_taken(host, port=port)
     settings = Settings()
     prepare_home(settings)
     with dg.DagsterInstance.from_config(str(settings.dagster_path)) as instance:

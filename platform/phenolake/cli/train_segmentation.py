@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from phenolake.errors import ConfigurationError, ModelFileError
+from phenolake.modeling.versions import check_model_name
 
 if TYPE_CHECKING:
     from phenolake.segmentation.learning.workflow import Trained
@@ -53,6 +54,8 @@ class Request:
 
 def run_training(request: Request) -> int:
     """Train, show a line per round, print the scores; return the exit code."""
+    if request.register:
+        check_model_name(request.register)
     if request.base.startswith("cellpose:"):
         if request.register:
             raise ConfigurationError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import typer
 
+from phenolake.cli.ports import refuse_taken
 from phenolake.cli.runs import prepare_home
 from phenolake.settings import Settings
 
@@ -19,6 +20,7 @@ from phenolake.settings import Settings
 def serve(host: str, port: int, mlflow_port: int) -> int:
     """Run until interrupted, or until one of the servers ends; returns the exit status."""
     settings = Settings()
+    refuse_taken(host, port=port, **({} if settings.mlflow_uri else {"mlflow_port": mlflow_port}))
     prepare_home(settings)
     bin_folder = Path(sys.executable).parent
     commands = {

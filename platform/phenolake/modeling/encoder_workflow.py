@@ -21,7 +21,7 @@ from phenolake.modeling.run_files import Findings
 from phenolake.modeling.scores import ClassificationScores, classification_scores
 from phenolake.modeling.splits import SplitSummary, split_by, summarize_split
 from phenolake.modeling.tracking import Tracker
-from phenolake.modeling.versions import RegisteredVersion
+from phenolake.modeling.versions import RegisteredVersion, check_model_name
 
 NEIGHBOURS = 20
 
@@ -94,6 +94,7 @@ def register_encoder(
     TrainingDataError
         If there is one class only, the data can't be split, or are no crops.
     """
+    check_model_name(name)
     encoded = encode_labels(labels)
     if len(encoded.classes) < 2:
         raise TrainingDataError(

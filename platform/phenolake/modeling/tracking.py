@@ -21,7 +21,7 @@ from phenolake.modeling.patient_client import PatientClient, is_server
 from phenolake.modeling.run_files import MODEL_FOLDER, Findings, write_report
 from phenolake.modeling.scores import ClassificationScores
 from phenolake.modeling.splits import SplitSummary
-from phenolake.modeling.versions import RegisteredVersion, VersionFacts
+from phenolake.modeling.versions import NAME, RegisteredVersion, VersionFacts, check_model_name
 from phenolake.modeling.weights import save_model
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CHAMPION = "champion"
 FIRST_PAUSE = 1.0
 _PARENT = "mlflow.parentRunId"
 _SQLITE = "sqlite:///"
-_MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
+_MODEL_URI = re.compile(rf"models:/(?P<name>{NAME})(?:@(?P<alias>{NAME})|/(?P<version>\d+))")
 
 
 class Tracker:
@@ -171,6 +171,7 @@ class Tracker:
         """Make a run's model the newest version of a registered model, alias `candidate`."""
         from mlflow.exceptions import MlflowException
 
+        check_model_name(name)
         try:
             self.client.create_registered_model(name)
         except MlflowException as error:

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from phenolake.errors import ConfigurationError
+
+#: What a registered model may be called: what fits into `models:/<name>@<alias>`.
+NAME = r"[^/@:]+"
+
+
+def check_model_name(name: str) -> None:
+    """Refuse a name before a training, not after it.
+
+    Raises
+    ------
+    ConfigurationError
+        If the name doesn't fit into a model's URI.
+    """
+    if not re.fullmatch(NAME, name) or not name.strip(" ."):
+        raise ConfigurationError(f"{name!r} is no name for a model; use none of / @ :")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from phenolake.modeling.splits import (
 )
 from phenolake.modeling.tracking import Tracker
 from phenolake.modeling.trained_network import as_crops
-from phenolake.modeling.versions import RegisteredVersion
+from phenolake.modeling.versions import RegisteredVersion, check_model_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +123,8 @@ def train(
     TrainingDataError
         If the data can't train a model, data, labels and keys differ in number, or costs are given
         for a method or for folds that have none to choose.
+    ConfigurationError
+        If the model can't be registered under this name.
     UnknownNameError
         If there is no such method.
     """
@@ -134,6 +136,8 @@ def train(
         raise TrainingDataError(
             f"expected an array of crops or a frame of features, got {type(data).__name__}"
         )
+    if name is not None:
+        check_model_name(name)
     encoded = encode_labels(labels)
     names = [encoded.classes[code] for code in encoded.codes]
     if keys is None:
