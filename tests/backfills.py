@@ -80,12 +80,12 @@ class LocalCluster:
             return json.load(answer)["data"]
 
     def add(self, screen: Path, plates: Sequence[str]) -> list[str]:
-        """Make plates known and stop the sensors, so that runs are those of backfills alone."""
-        home = self.servers.folder
-        name = ScreenRegistry(home / "screens", home / "inbox").register(screen).config.name
+        """Stop the sensors and make plates known, so that runs are those of backfills alone."""
         repository = self.ask(_REPOSITORY)["repositoriesOrError"]["nodes"][0]
         for sensor in repository["sensors"]:
             self.ask(_STOP, id=sensor["id"])
+        home = self.servers.folder
+        name = ScreenRegistry(home / "screens", home / "inbox").register(screen).config.name
         where = {
             "repositoryName": repository["name"],
             "repositoryLocationName": repository["location"]["name"],
