@@ -18,7 +18,9 @@ from lake.lake_frames import PLATE, plate, profiles
 from lake.writer_process import ROWS, frame
 from phenolake.lake import Lake
 from phenolake.lake.delta_writer import Target, commit
+from phenolake.lake.newest import newest_to_write
 from phenolake.lake.parquet_parts import PartWriter
+from phenolake.lake.snapshot import Snapshot
 from phenolake.tables import WELL_PROFILES
 
 SCRIPT = Path(__file__).with_name("writer_process.py")
@@ -59,28 +61,25 @@ def test_two_first_writes_of_a_plate_leave_one(lake):
     target = Target(lake.location, "gold", "well_profiles", PLATE)
     filesystem = lake.location.filesystem("gold", "well_profiles")
 
+    rows = lake.read("well_profiles", columns=list(WELL_PROFILES.column_names)).to_arrow()
+
     def write(value: float) -> None:
-        table = lake.read("well_profiles", columns=list(WELL_PROFILES.column_names)).to_arrow()
         with PartWriter(lake.location, filesystem, "x") as writer:
-            writer.add(table)
+            writer.add(rows)
         commit(target, WELL_PROFILES.arrow_schema(), writer.parts, {"value": str(value)})
 
-    stale = DeltaTable(lake.table_uri("well_profiles"))
-    real, calls = DeltaTable, []
+    seen = [Snapshot.open(lake.location, "gold", "well_profiles") for _ in range(2)]
 
-    class Stale:
-        """Gives each writer's first attempt the same old version."""
+    def as_before(*place: object) -> Snapshot | None:
+        return seen.pop() if seen else newest_to_write(*place)
 
-        def __call__(self, *arguments, **options):
-            calls.append(arguments)
-            return stale if len(calls) == 1 else real(*arguments, **options)
-
-    write(1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("phenolake.lake.snapshot.DeltaTable", Stale())
+        patch.setattr("phenolake.lake.commits.newest_to_write", as_before)
+        write(1.0)
         write(2.0)
+    assert not seen
     assert len(lake.read("well_profiles", version=lake.version("well_profiles"))) == 2
-    assert len(real(lake.table_uri("well_profiles")).file_uris()) == 2
+    assert len(DeltaTable(lake.table_uri("well_profiles")).file_uris()) == 2
 
 
 @pytest.mark.parametrize(

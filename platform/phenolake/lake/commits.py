@@ -22,7 +22,7 @@ from tenacity import (
 from phenolake.errors import LakeError
 from phenolake.lake.location import Location
 from phenolake.lake.log import commit_of
-from phenolake.lake.newest import hand_on
+from phenolake.lake.newest import brought_up_to_date, hand_on, newest_to_write
 from phenolake.lake.snapshot import Snapshot
 
 ATTEMPTS = 40
@@ -93,9 +93,8 @@ def commit_and_confirm(
 def _newest(location: Location, layer: str, name: str, known: Snapshot | None) -> Snapshot | None:
     with location.writing():
         if known is None:
-            return Snapshot.open(location, layer, name)
-        known.delta.update_incremental()
-        return known
+            return newest_to_write(location, layer, name)
+        return brought_up_to_date(known)
 
 
 def _attempt(

@@ -20,6 +20,7 @@ from phenolake.errors import TableSchemaError
 from phenolake.lake.commits import Commit, commit_and_confirm
 from phenolake.lake.conform import conform, storable
 from phenolake.lake.location import Location
+from phenolake.lake.newest import newest_to_write
 from phenolake.lake.parquet_parts import ROW_GROUP_BYTES, Part, PartWriter, partition_folder
 from phenolake.lake.row_stream import as_tables, gathered
 from phenolake.lake.snapshot import Snapshot
@@ -62,7 +63,7 @@ def replace_partition(
     _check_where(table, where)
     where = {name: where[name] for name in table.partition_by}
     target = Target(location, str(table.layer), table.name, where)
-    existing = Snapshot.open(location, target.layer, table.name)
+    existing = newest_to_write(location, target.layer, table.name)
     known = _undeclared(existing.schema, table) if existing else {}
     writer = PartWriter(
         location, location.filesystem(target.layer, table.name), partition_folder(where), table

@@ -52,6 +52,14 @@ def has_version(filesystem: arrow_fs.FileSystem, version: int) -> bool:
     return True
 
 
+def identity(filesystem: arrow_fs.FileSystem, version: int) -> tuple[int, ...] | None:
+    """Size and time of a version's entry in nanoseconds; None when the log does not hold it."""
+    found = filesystem.get_file_info(f"_delta_log/{version:020d}.json")
+    if found.type != arrow_fs.FileType.File:
+        return None
+    return (found.size, found.mtime_ns)
+
+
 def newest_checkpoint(filesystem: arrow_fs.FileSystem) -> int | None:
     """Version that the last checkpoint of the log holds; None when there is none."""
     try:

@@ -100,9 +100,10 @@ def maintain(
 
 def size(snapshot: Snapshot) -> tuple[int, int, int]:
     """Rows, files and bytes of a snapshot, from its log alone."""
-    files = pa.table(snapshot.delta.get_add_actions(flatten=True))
-    rows, weight = (pc.sum(files.column(c)).as_py() or 0 for c in ("num_records", "size_bytes"))
-    return int(rows), files.num_rows, int(weight)
+    rows, weight = (
+        pc.sum(snapshot.files.column(c)).as_py() or 0 for c in ("num_records", "size_bytes")
+    )
+    return int(rows), snapshot.files.num_rows, int(weight)
 
 
 def compact(lake: Lake, layer: str, name: str, run_id: str = "") -> int:
@@ -156,9 +157,8 @@ def _paths(snapshot: Snapshot) -> set[str]:
 
 def _scattered(snapshot: Snapshot) -> Iterator[tuple[dict[str, str], int]]:
     """Partitions whose rows would fit into fewer files, and how many files they have."""
-    files = pa.table(snapshot.delta.get_add_actions(flatten=True))
     partition = [f"partition.{name}" for name in snapshot.partition_columns]
-    groups = files.group_by(partition).aggregate([("size_bytes", "sum"), ("path", "count")])
+    groups = snapshot.files.group_by(partition).aggregate([("size_bytes", "sum"), ("path", "count")])
     for group in groups.to_pylist():
         if group["path_count"] > -(-group["size_bytes_sum"] // FILE_BYTES):
             where = {name.removeprefix("partition."): group[name] for name in partition}
@@ -178,7 +178,7 @@ def _join_files(snapshot: Snapshot, where: Mapping[str, str], run_id: str) -> bo
         snapshot.delta.create_write_transaction(
             [*add_actions(writer.parts, where, data_change=False)],
             mode="overwrite",
-            schema=snapshot.delta.schema(),
+            schema=snapshot.stored,
             partition_by=list(where),
             partition_filters=[(name, "=", value) for name, value in where.items()] or None,
             commit_properties=_said("compact", where, run_id),

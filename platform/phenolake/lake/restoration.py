@@ -40,9 +40,7 @@ def restore_partition(
             f"only whole partitions can be restored ({', '.join(old.partition_columns) or 'none'}), "
             f"not {', '.join(sorted(unknown))}",
         )
-    files = pa.table(old.delta.get_add_actions(flatten=True))
-    for column, value in where.items():
-        files = files.filter(pc.equal(files.column(f"partition.{column}"), value))
+    files = old.files_of(where)
     _check_present(old, files)
 
     def act(now: Snapshot | None, said: dict[str, str]) -> None:
@@ -76,7 +74,7 @@ def _commit_again(
 ) -> None:
     adds = [_add_again(row, old.partition_columns) for row in files.to_pylist()]
     # Marts change their columns with each write; other tables only gain some.
-    schema = old.delta.schema() if old.layer == Layer.MARTS else now.delta.schema()
+    schema = old.stored if old.layer == Layer.MARTS else now.stored
     now.delta.create_write_transaction(
         [*adds],
         mode="overwrite",

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as arrow_fs
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from phenolake.errors import LakeError, TableSchemaError
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: Column names by signature; a signature names its columns, so this never goes stale.
 _COLUMNS: dict[str, tuple[str, ...]] = {}
 
+#: What other tools may use, by which a file alone no longer tells its rows.
+_UNREADABLE = frozenset({"columnMapping", "deletionVectors"})
+
 
 @dataclass(frozen=True)
 class FileGroup:
@@ -37,14 +40,53 @@ class FileGroup:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A Delta table held at one version."""
+    """A Delta table held at one version.
+
+    Attributes
+    ----------
+    delta
+        For who commits, and moves it on to later versions by that; all else stays as it is.
+    version
+        Delta version.
+    stored
+        Columns that the table was written with.
+    partition_columns
+        Columns that the table is partitioned by.
+    files
+        The active files: `path` (percent-encoded), `size_bytes`, `num_records` and a
+        `partition.<column>` for each partition column.
+    """
 
     location: Location
     layer: str
     name: str
     delta: DeltaTable
+    version: int
+    stored: Schema
+    partition_columns: list[str]
+    files: pa.Table
+
+    @classmethod
+    def of(cls, location: Location, layer: str, name: str, delta: DeltaTable) -> Snapshot:
+        """Hold the version that `delta` has loaded.
+
+        Raises
+        ------
+        LakeError
+            If another tool wrote the table in a way that can't be read here.
+        """
+        used = _UNREADABLE.intersection(delta.protocol().reader_features or ())
+        if used:
+            raise LakeError(
+                f"table {name!r} was written by another tool with {' and '.join(sorted(used))}, "
+                "which can't be read; write it without"
+            )
+        partitions = list(delta.metadata().partition_columns)
+        told = ["path", "size_bytes", "num_records", *(f"partition.{name}" for name in partitions)]
+        files = pa.table(delta.get_add_actions(flatten=True)).select(told)
+        return cls(location, layer, name, delta, delta.version(), delta.schema(), partitions, files)
 
     @classmethod
     def open(
@@ -69,25 +111,15 @@ class Snapshot:
             raise LakeError(
                 f"table {name!r} can't be read at version {version}; its newest version is {newest}"
             ) from error
-        return cls(location, layer, name, delta)
-
-    @property
-    def version(self) -> int:
-        """Delta version."""
-        return self.delta.version()
+        return cls.of(location, layer, name, delta)
 
     @cached_property
     def schema(self) -> pa.Schema:
         """Columns of the table, then declared ones that it was written without."""
-        stored = pa.schema(self.delta.schema().to_arrow())
+        stored = pa.schema(self.stored.to_arrow())
         declared = TABLES.get(self.name)
         newer = declared.arrow_schema() if declared and declared.layer == self.layer else ()
         return pa.schema([*stored, *(f for f in newer if f.name not in stored.names)])
-
-    @cached_property
-    def partition_columns(self) -> list[str]:
-        """Columns that the table is partitioned by."""
-        return list(self.delta.metadata().partition_columns)
 
     @property
     def uri(self) -> str:
@@ -101,12 +133,16 @@ class Snapshot:
 
     def paths(self, where: Mapping[str, str] | None = None) -> list[str]:
         """Active files that can hold rows of `where`, relative to the table, in writing order."""
-        actions = pa.table(self.delta.get_add_actions(flatten=True))
+        # The log holds percent-encoded paths.
+        return sorted(map(unquote, self.files_of(where).column("path").to_pylist()))
+
+    def files_of(self, where: Mapping[str, str] | None = None) -> pa.Table:
+        """Those of `files` that can hold rows of `where`."""
+        found = self.files
         for name, value in (where or {}).items():
             if name in self.partition_columns:
-                actions = actions.filter(pc.equal(actions.column(f"partition.{name}"), value))
-        # The log holds percent-encoded paths.
-        return sorted(map(unquote, actions.column("path").to_pylist()))
+                found = found.filter(pc.equal(found.column(f"partition.{name}"), value))
+        return found
 
     def groups(self, where: Mapping[str, str] | None = None) -> list[FileGroup]:
         """Active files by the columns they hold; reads one footer for each new set of columns."""
@@ -128,13 +164,18 @@ class Snapshot:
         """Arrow dataset over the files that can hold rows of `where`, in writing order."""
         import pyarrow.dataset as arrow_dataset
 
-        wanted = frozenset(self.paths(where))
-        whole = self.delta.to_pyarrow_dataset(filesystem=self.filesystem)
-        fragments = [f for f in whole.get_fragments() if f.path in wanted]
+        whole_chunks = arrow_dataset.ParquetFragmentScanOptions(pre_buffer=True)
+        parquet = arrow_dataset.ParquetFileFormat(default_fragment_scan_options=whole_chunks)
+        fragments = [
+            parquet.make_fragment(
+                unquote(file["path"]), self.filesystem, self._partition_expression(file)
+            )
+            for file in self.files_of(where).to_pylist()
+        ]
         return arrow_dataset.FileSystemDataset(
             sorted(fragments, key=lambda fragment: fragment.path),
             self.schema,
-            whole.format,
+            parquet,
             self.filesystem,
         )
 
@@ -145,6 +186,14 @@ class Snapshot:
                 close = get_close_matches(name, self.schema.names, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise TableSchemaError(self.name, f"no column {name!r}{hint}")
+
+    def _partition_expression(self, file: Mapping[str, object]) -> pc.Expression:
+        expression = pc.scalar(True)
+        for name in self.partition_columns:
+            value = file[f"partition.{name}"]
+            field = pc.field(name)
+            expression &= field.is_null() if value is None else field == pc.scalar(value)
+        return expression
 
     def _columns_of(self, path: str) -> tuple[str, ...]:
         named = signature_of(path)

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from phenolake.errors import TableMissingError, TrainingDataError
 from phenolake.lake import Lake
+from phenolake.lake.newest import newest
 from phenolake.lake.scan import row_group_readers
-from phenolake.lake.snapshot import Snapshot
 from phenolake.modeling.crop_sets import CropSet, crop_pixels, map_crops
 from phenolake.modeling.crop_sets.shuffled import Shard
 from phenolake.stages.training_sets import CELL_KEYS
@@ -72,7 +72,7 @@ def crop_shards(lake: Lake, where: Mapping[str, str] | None = None) -> list[Shar
         If no crop was ever cut.
     """
     table = SINGLE_CELL_CROPS
-    snapshot = Snapshot.open(lake.location, str(table.layer), table.name)
+    snapshot = newest(lake.location, str(table.layer), table.name)
     if snapshot is None:
         raise TableMissingError(table.name, lake.uri)
     readers = row_group_readers(snapshot, where, _COLUMNS[-3:], _kept_memory())
