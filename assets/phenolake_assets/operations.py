@@ -15,6 +15,7 @@ from phenolake.errors import PhenolakeError
 from phenolake.lake import Lake
 from phenolake.lake.maintenance import size
 from phenolake.settings import Settings
+from phenolake_assets.arrivals import Arrivals, arrivals
 from phenolake_assets.partitions import PLATES
 
 #: What a plate's run makes last.
@@ -39,6 +40,7 @@ class Operations:
     runs_at_work: int
     longest_wait_s: float
     daemon_silent_s: float | None
+    arrivals: Arrivals
     free_bytes: int
     lake_rows: int
     lake_files: int
@@ -63,6 +65,7 @@ class Operations:
             f"{settings.alert_wait_hours:g}; is the daemon running?"
             if waited > settings.alert_wait_hours
             else "",
+            "inbox": self.arrivals.problem(settings.alert_wait_hours * HOUR, self.daemon_silent_s),
         }
         return {kind: sentence for kind, sentence in found.items() if sentence}
 
@@ -85,6 +88,7 @@ def observe(instance: dg.DagsterInstance, settings: Settings) -> Operations:
             (now - record.create_timestamp.timestamp() for record in waiting), default=0.0
         ),
         daemon_silent_s=_daemon_silent_s(instance, now),
+        arrivals=arrivals(instance, now),
         free_bytes=shutil.disk_usage(_existing(settings.home_path)).free,
         lake_rows=rows,
         lake_files=files,

@@ -62,7 +62,11 @@ class Settings(BaseSettings):
         description="address that is told of failed plates, a full disk, a stuck queue",
     )
     alert_free_gb: float = Field(10, ge=0, description="less free space than this is alerted")
-    alert_wait_hours: float = Field(6, gt=0, description="a run that waits longer is alerted")
+    alert_wait_hours: float = Field(
+        6,
+        gt=0,
+        description="a run that waits longer, or a plate whose copy takes longer, is alerted",
+    )
     sql_seconds: float = Field(600, gt=0, description="longest time of one SQL query")
     sql_memory_gb: float = Field(
         0, ge=0, description="memory of one SQL query and of its answer; 0: half of the machine's"

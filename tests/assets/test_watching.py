@@ -8,20 +8,40 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.sensor_definition import SensorType
+from dagster._core.remote_origin import (
+    InProcessCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
+from dagster._utils.error import SerializableErrorInfo
 
 from lake.lake_frames import plate, profiles
 from phenolake.alerts import send_alert
 from phenolake.errors import ConfigurationError
 from phenolake.lake import Lake
+from phenolake.screens.landing import LandingState
 from phenolake.settings import Settings
 from phenolake.tables import WELL_PROFILES
+from phenolake_assets.arrivals import SENSOR
 from phenolake_assets.operations import observe
 from phenolake_assets.partitions import PLATES
 from phenolake_assets.watching import failed_runs, place_of, watched_limits
 from terminal import call, user_at
 
 MENDED: dict[str, bool] = {}
+STANDARD = SensorType.STANDARD
+LOADABLE = LoadableTargetOrigin(module_name="phenolake.definitions")
 
 
 @dg.asset(name="normalized_profiles", partitions_def=dg.DynamicPartitionsDefinition(name=PLATES))
@@ -132,7 +152,10 @@ def test_metrics_are_readable_by_prometheus(home):
     assert values["phenolake_plates"] == "1.0"
     assert values["phenolake_plates_per_hour"] == "1.0"
     assert values["phenolake_lake_up"] == "1.0"
-    unknown_here = {"phenolake_gpu_percent", "phenolake_daemon_silent_seconds"}
+    unknown_here = {
+        f"phenolake_{name}"
+        for name in ("gpu_percent", "daemon_silent_seconds", "inbox_silent_seconds")
+    }
     assert {f"phenolake_{name}" for name in GAUGES} - set(values) <= unknown_here
 
 
@@ -203,3 +226,63 @@ def test_log_lines_of_a_run_name_screen_plate_run_and_step(tmp_path, repository,
 def test_a_screen_is_a_place_too():
     assert place_of("S1") == {"screen": "S1"}
     assert place_of("S1__P1") == {"screen": "S1", "plate": "P1"}
+
+
+@pytest.fixture
+def inbox_sensor():
+    """Write down a tick of the inbox sensor, as the daemon does."""
+
+    def ticked(instance: dg.DagsterInstance, ago_s: float, cursor: str, error: str = "") -> None:
+        origin = RemoteInstigatorOrigin(
+            RemoteRepositoryOrigin(InProcessCodeLocationOrigin(LOADABLE, "phenolake"), "phenolake"),
+            SENSOR,
+        )
+        then = time.time() - ago_s
+        data = SensorInstigatorData(last_tick_timestamp=then, cursor=cursor, sensor_type=STANDARD)
+        status = InstigatorStatus.DECLARED_IN_CODE
+        state = InstigatorState(origin, InstigatorType.SENSOR, status, data)
+        instance.add_instigator_state(state)
+        tick = TickData(
+            origin.get_id(), SENSOR, InstigatorType.SENSOR,
+            TickStatus.FAILURE if error else TickStatus.SKIPPED, then,
+            selector_id=state.selector_id,
+            error=SerializableErrorInfo(error, [], None) if error else None,
+        )  # fmt: skip
+        instance.create_tick(tick)
+
+    return ticked
+
+
+def problem_of(instance: dg.DagsterInstance) -> str:
+    settings = Settings()
+    return observe(instance, settings).problems(settings).get("inbox", "")
+
+
+def test_a_copy_that_takes_too_long_is_a_problem_of_the_inbox(home, inbox_sensor):
+    started = time.time() - 7 * 3600
+    waiting = {"S1__P1": (started, "2 of 4 files are there"), "S1__P2": (time.time(), "new")}
+    with dg.DagsterInstance.local_temp() as instance:
+        inbox_sensor(instance, 20, LandingState(waiting=waiting).to_text())
+        seen = observe(instance, Settings()).arrivals
+        assert problem_of(instance) == (
+            "plate S1__P1 has been on its way for 7.0 h (2 of 4 files are there); "
+            "did its copy stop?"
+        )
+    assert set(seen.waiting) == {"S1__P1", "S1__P2"}
+    assert seen.silent_s == pytest.approx(20, abs=30)
+    assert seen.longest_s == pytest.approx(7 * 3600, abs=60)
+
+
+def test_an_inbox_that_nobody_looks_at_is_a_problem_while_the_daemon_runs(home, inbox_sensor):
+    with dg.DagsterInstance.local_temp() as instance:
+        assert problem_of(instance) == ""
+        inbox_sensor(instance, 3600, "")
+        assert problem_of(instance) == ""  # the daemon was stopped with its window
+        instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", "id", []))
+        assert "the inbox was last looked at 60 min ago" in problem_of(instance)
+
+
+def test_an_inbox_that_cannot_be_looked_at_is_a_problem(home, inbox_sensor):
+    with dg.DagsterInstance.local_temp() as instance:
+        inbox_sensor(instance, 20, "", error="Stale file handle")
+        assert problem_of(instance) == "the inbox could not be looked at: Stale file handle"

@@ -94,5 +94,7 @@ def test_a_table_whose_files_alone_do_not_tell_its_rows_is_refused(lake, feature
         "writerFeatures": [feature],
     }
     entry.write_text(json.dumps({"protocol": protocol}) + "\n")
-    with pytest.raises(LakeError, match=f"'well_profiles' was written by another tool with {feature}"):
+    with pytest.raises(
+        LakeError, match=f"'well_profiles' was written by another tool with {feature}"
+    ):
         lake.read("well_profiles")

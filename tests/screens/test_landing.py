@@ -70,6 +70,21 @@ def test_a_plate_left_alone_is_fresh_once(tmp_path: Path, inbox: Inbox) -> None:
     assert inbox.scan().fresh == {}
 
 
+def test_it_is_remembered_since_when_a_plate_is_on_its_way(tmp_path: Path, inbox: Inbox) -> None:
+    folder = plate(tmp_path)
+    inbox.scan()
+    since, _ = LandingState.from_text(inbox.text).waiting["gfp__P1"]
+    (folder / "another.tif.part").touch()
+    inbox.later = 7200
+    inbox.scan()
+    again, lacks = LandingState.from_text(inbox.text).waiting["gfp__P1"]
+    assert again == since == pytest.approx(time.time(), abs=60)
+    assert "another.tif.part" in lacks
+    (folder / "another.tif.part").unlink()
+    assert set(inbox.scan().fresh) == {"gfp__P1"}
+    assert LandingState.from_text(inbox.text).waiting == {}
+
+
 @pytest.mark.parametrize(
     "name",
     [

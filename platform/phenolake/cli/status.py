@@ -30,6 +30,15 @@ GAUGES = {
         "time since the daemon's last heartbeat",
         lambda o: o.daemon_silent_s,
     ),
+    "inbox_silent_seconds": (
+        "time since the inbox was last looked at",
+        lambda o: o.arrivals.silent_s,
+    ),
+    "plates_arriving": ("plates still being copied", lambda o: len(o.arrivals.waiting)),
+    "longest_arrival_seconds": (
+        "how long the oldest of them has been on its way",
+        lambda o: o.arrivals.longest_s,
+    ),
     "disk_free_bytes": ("free space where PHENOLAKE_HOME is", lambda o: o.free_bytes),
     "lake_rows": ("rows of all tables", lambda o: o.lake_rows),
     "lake_files": ("active files of all tables", lambda o: o.lake_files),
@@ -48,7 +57,8 @@ def show_status() -> int:
     gpu = "" if now.gpu_percent is None else f", GPU {now.gpu_percent:.0f} %"
     for line in (
         f"plates  {now.plates:,} known, {now.plates_profiled:,} profiled, "
-        f"{now.plates_last_hour:,} in the last hour, {now.plates_last_day:,} in the last day",
+        f"{now.plates_last_hour:,} in the last hour, {now.plates_last_day:,} in the last day, "
+        f"{len(now.arrivals.waiting):,} on their way",
         f"runs    {now.runs_at_work:,} at work, {now.runs_waiting:,} waiting{gpu}",
         f"lake    {now.lake_rows:,} rows in {now.lake_files:,} files, {now.lake_bytes / 1e9:.2f} GB",
         f"disk    {now.free_bytes / 1e9:.1f} GB free",

@@ -158,7 +158,9 @@ def _paths(snapshot: Snapshot) -> set[str]:
 def _scattered(snapshot: Snapshot) -> Iterator[tuple[dict[str, str], int]]:
     """Partitions whose rows would fit into fewer files, and how many files they have."""
     partition = [f"partition.{name}" for name in snapshot.partition_columns]
-    groups = snapshot.files.group_by(partition).aggregate([("size_bytes", "sum"), ("path", "count")])
+    groups = snapshot.files.group_by(partition).aggregate(
+        [("size_bytes", "sum"), ("path", "count")]
+    )
     for group in groups.to_pylist():
         if group["path_count"] > -(-group["size_bytes_sum"] // FILE_BYTES):
             where = {name.removeprefix("partition."): group[name] for name in partition}

@@ -64,6 +64,8 @@ class LandingState:
     turn: int = 0
     #: targets of refused links, as they are in the quarantine
     refused: dict[str, str] = field(default_factory=dict)
+    #: since when a plate is on its way (seconds since 1970), and what it lacks
+    waiting: dict[str, tuple[float, str]] = field(default_factory=dict)
 
     @classmethod
     def from_text(cls, text: str | None) -> LandingState:
@@ -77,7 +79,8 @@ class LandingState:
                 for name, (folders, at, plates) in values["screens"].items()
             }
             plates = {key: Seen(*seen) for key, seen in values["plates"].items()}
-            return cls(plates, screens, int(values["turn"]), values.get("refused", {}))
+            waiting = {k: (since, why) for k, (since, why) in values.get("waiting", {}).items()}
+            return cls(plates, screens, int(values["turn"]), values.get("refused", {}), waiting)
         except (ValueError, KeyError, TypeError, zlib.error, binascii.Error):
             return cls()
 
@@ -88,6 +91,7 @@ class LandingState:
             "screens": {k: [s.folders, s.at, s.plates] for k, s in self.screens.items()},
             "turn": self.turn,
             "refused": self.refused,
+            "waiting": self.waiting,
         }
         return base64.b64encode(zlib.compress(json.dumps(values).encode(), 6)).decode()
 
@@ -151,6 +155,10 @@ def scan_inbox(
         scan.looked_at += 1
         _look(key, places[key], key in known, state, scan, quiet_time_s, clock())
     state.plates = {key: seen for key, seen in state.plates.items() if key in places}
+    state.waiting = {
+        key: (state.waiting[key][0] if key in state.waiting else clock(), why)
+        for key, why in scan.waiting.items()
+    }
     return scan
 
 
