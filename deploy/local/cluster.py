@@ -37,6 +37,7 @@ KEY, SECRET = "local", "local-secret"
 PATIENCE_S = 240
 #: What KubeRay or compose would do with a node that ended, looked at so often.
 LOOK_S = 1.0
+_JSON_LOG = ("--log-format", "json")
 
 
 @dataclass
@@ -133,15 +134,15 @@ class Cluster:
         # Runs are started here, so that webserver and daemon can restart without ending them.
         self._run(
             "code", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", self.ports["code"],
-            "-m", "phenolake.definitions",
+            "-m", "phenolake.definitions", *_JSON_LOG,
         )  # fmt: skip
         self._await("code", lambda: listens(self.ports["code"]))
         workspace = self.folder / "dagster" / "workspace.yaml"
         self._run(
             "webserver", "dagster-webserver", "-h", "127.0.0.1", "-p", self.ports["webserver"],
-            "-w", workspace,
+            "-w", workspace, *_JSON_LOG,
         )  # fmt: skip
-        self._run("daemon", "dagster-daemon", "run", "-w", workspace)
+        self._run("daemon", "dagster-daemon", "run", "-w", workspace, *_JSON_LOG)
         self._await("webserver", lambda: answers(f"{self.webserver}/server_info"))
 
     def restart(self, name: str, *, kill: bool = False) -> None:

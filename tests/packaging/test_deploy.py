@@ -10,6 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from dagster._cli import create_dagster_cli
+from dagster._daemon.cli import cli as daemon_cli
+from dagster_webserver.cli import dagster_webserver as webserver_cli
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +157,18 @@ def test_compose_builds_a_stage_of_the_dockerfile(deploy, services):
     built = [service["build"]["target"] for service in services.values() if "build" in service]
     assert built
     assert all(target.endswith(":-cpu}") for target in built)
+
+
+def test_the_servers_of_dagster_write_their_logs_as_json(services, repository):
+    """And each knows the option, which its own command line says."""
+    manifest = (repository / "deploy" / "kubernetes" / "base" / "dagster.yaml").read_text()
+    commands = {
+        "code": create_dagster_cli().commands["code-server"].commands["start"],
+        "webserver": webserver_cli,
+        "daemon": daemon_cli.commands["run"],
+    }
+    for name, command in commands.items():
+        (option,) = (o for o in command.params if "--log-format" in o.opts)
+        assert "json" in option.type.choices
+        assert services[name]["command"].endswith("--log-format json")
+    assert manifest.count("--log-format, json]") == len(commands)
