@@ -12,6 +12,7 @@ import polars as pl
 
 from phenolake.lake import Lake
 from phenolake.screens.registry import ScreenRegistry
+from phenolake.screens.store_inbox import StoreInbox
 from phenolake.settings import Settings
 from phenolake.tables import TABLES
 from phenolake_assets.jobs import (
@@ -49,6 +50,10 @@ class Installation:
     @property
     def lake(self) -> Lake:
         return Lake(self.settings.tables_uri)
+
+    def store(self) -> StoreInbox:
+        """The inbox on an object store."""
+        return StoreInbox(self.settings.inbox_uri)
 
     def add(self, folder: Path) -> str:
         """Register a screen and make its partitions; returns its name."""

@@ -23,7 +23,8 @@ from phenolake.explorer.links import plate_link, screen_link
 from phenolake.identity import PlateKey
 from phenolake.images.planes import Problem, quarantine_rows
 from phenolake.lake import Commit, Lake
-from phenolake.screens.discover import Screen
+from phenolake.screens.discover import Plate, Screen
+from phenolake.screens.store_inbox import fetch_plate, is_released
 from phenolake.stages.light import illumination_file
 from phenolake.tables import QUARANTINE, Table
 from phenolake_resources import LakeResource, ScreensResource
@@ -162,6 +163,14 @@ class PlateRun(Run):
     def screen(self) -> Screen:
         """The plate's screen as it is on disk now."""
         return self.screens.open().screen(self.key.screen)
+
+    def plate(self) -> Plate:
+        """The plate's folder; images that were left to the object store are fetched again."""
+        store, inbox = self.screens.store(), self.screens.open().inbox
+        if store is not None and is_released(inbox, self.key):
+            files = fetch_plate(store, self.key, inbox)
+            self.context.log.info(f"{files} files fetched again from {store.uri}")
+        return self.screen.plate(self.key.plate)
 
     @property
     def page(self) -> str:

@@ -25,7 +25,7 @@ def raw_image_catalog(
 ) -> dg.MaterializeResult:
     """Every image plane of the plate: where it lies and in which file; pixels stay where they are."""
     run = PlateRun.start(context, lake, screens)
-    found = catalogue_plate(run.screen, run.screen.plate(run.key.plate))
+    found = catalogue_plate(run.screen, run.plate())
     commit = run.land(RAW_IMAGE_CATALOG, found.rows, found.problems)
     sites = found.rows.select("Metadata_Well", "Metadata_Site").unique()
     per_well = sites.group_by("Metadata_Well").len("sites")

@@ -1,10 +1,13 @@
 """Housekeeping asset: small files joined, logs checkpointed, files of old versions deleted."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from phenolake.lake.maintenance import Upkeep, maintain
+from phenolake.stages.fetched_plates import release_fetched
 from phenolake_assets.landing import STORAGE_RETRY, clear_failures
-from phenolake_resources import LakeResource
+from phenolake_resources import LakeResource, ScreensResource
 
 
 @dg.asset(
@@ -15,10 +18,19 @@ from phenolake_resources import LakeResource
     code_version="1",
 )
 def table_maintenance(
-    context: dg.AssetExecutionContext, lake: LakeResource
+    context: dg.AssetExecutionContext, lake: LakeResource, screens: ScreensResource
 ) -> dg.MaterializeResult:
-    """Every table tidied; no row changes, and readers and writers go on meanwhile."""
+    """Every table tidied; no row changes, and readers and writers go on meanwhile.
+
+    Images that were fetched from an object store go too, where `keep_fetched_days` says so.
+    """
+    freed = 0
     with clear_failures():
+        if screens.keep_fetched_days:
+            keep = timedelta(days=screens.keep_fetched_days)
+            for key, size in release_fetched(lake.open(), screens.open().inbox, keep):
+                context.log.info(f"plate {key}: {size / 1e6:,.1f} MB left to the object store")
+                freed += size
         done: list[Upkeep] = []
         for upkeep in maintain(lake.open(), retention=lake.retention, run_id=context.run_id):
             context.log.info(str(upkeep))
@@ -31,6 +43,7 @@ def table_maintenance(
             "megabytes": round(sum(upkeep.bytes for upkeep in done) / 1e6, 1),
             "files joined": sum(upkeep.joined for upkeep in done),
             "files deleted": sum(upkeep.deleted for upkeep in done),
+            "megabytes of images left to the object store": round(freed / 1e6, 1),
             "days that versions stay readable": lake.retention_days,
             "what was done": dg.MetadataValue.md(_as_markdown(done)),
         }

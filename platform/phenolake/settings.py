@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     quiet_time_s: float = Field(
         60, ge=0, description="a plate folder is complete when unchanged for so many seconds"
     )
+    keep_fetched_days: float = Field(
+        0,
+        ge=0,
+        description="local copies of plates from an object store are deleted so many days after "
+        "they were fetched, once they have profiles; 0 keeps them",
+    )
     alert_webhook: SecretStr = Field(
         SecretStr(""),
         description="address that is told of failed plates, a full disk, a stuck queue",

@@ -20,6 +20,7 @@ def resources_for(settings: Settings) -> dict[str, Any]:
             registry=str(home / "screens"),
             inbox=str(settings.inbox_path),
             inbox_uri=settings.inbox_uri,
+            keep_fetched_days=settings.keep_fetched_days,
             linked_folders=[str(folder) for folder in settings.linked_paths],
             quiet_time_s=settings.quiet_time_s,
             segmentation=settings.segmentation,

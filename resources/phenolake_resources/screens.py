@@ -20,6 +20,9 @@ class ScreensResource(dg.ConfigurableResource):
         description="seconds without change after which a plate is complete"
     )
     inbox_uri: str = Field("", description="object store whose plates are copied to the inbox")
+    keep_fetched_days: float = Field(
+        0, description="days after which local copies of that store's plates go; 0 keeps them"
+    )
     linked_folders: list[str] = Field(
         default_factory=list, description="folders that links to plates may lead to"
     )

@@ -10,6 +10,7 @@ from phenolake.lake import Lake
 from phenolake.lake.maintenance import Upkeep, maintain
 from phenolake.lake.migrations import migrate
 from phenolake.settings import Settings
+from phenolake.stages.fetched_plates import release_fetched
 
 
 def maintain_lake(keep_days: float | None, *, dry_run: bool) -> int:
@@ -23,6 +24,10 @@ def maintain_lake(keep_days: float | None, *, dry_run: bool) -> int:
                 f"{moved.table}: from version {moved.from_version} of its columns to "
                 f"{moved.to_version}, {moved.rows:,} rows"
             )
+    if settings.keep_fetched_days and not dry_run:
+        keep = timedelta(days=settings.keep_fetched_days)
+        for key, freed in release_fetched(lake, settings.inbox_path, keep):
+            typer.echo(f"plate {key}: {freed / 1e6:,.1f} MB of images left to the object store")
     deleted = 0
     for done in maintain(lake, retention=timedelta(days=days), dry_run=dry_run):
         typer.echo(_sentence(done, dry_run=dry_run))

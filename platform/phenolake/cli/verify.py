@@ -19,7 +19,7 @@ def verify_files(screen: str | None, plate: str | None, *, sizes_only: bool = Fa
     where = {"Metadata_Screen": screen} if screen else {}
     if plate:
         where["Metadata_Plate"] = plate
-    columns = ["Metadata_Screen", "Metadata_Plate", "uri", "bytes", "checksum"]
+    columns = ["Metadata_Screen", "Metadata_Plate", "uri", "bytes", "checksum", "origin"]
     catalog = Lake(Settings().tables_uri).read("raw_image_catalog", where or None, columns=columns)
     if catalog.is_empty():
         raise ConfigurationError(f"the catalogue has no plane of {where or 'any screen'}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from phenolake.errors import NotFoundError
-from phenolake.images.pixels import read_plane
 from phenolake.images.sites import Site, read_site
+from phenolake.images.stored import plane_at
 from phenolake.lake import Lake
 from phenolake.service.images import Pictures
 from phenolake.service.reading import LakeReader
@@ -63,5 +62,5 @@ def sites_of(
 def _pixels(site: Site) -> np.ndarray:
     """Integers as stored; a stack becomes one plane as in the analysis, scaled to 16 bit."""
     if all(len(stack) == 1 for stack in site.planes):
-        return np.stack([read_plane(Path(stack[0][0]), stack[0][1]) for stack in site.planes])
+        return np.stack([plane_at(*stack[0]) for stack in site.planes])
     return np.round(np.clip(read_site(site), 0, 1) * 65535).astype(np.uint16)

@@ -24,6 +24,7 @@ from phenolake.images.plane_checks import (
 from phenolake.images.planes import PROJECTION_Z, Plane, Problem
 from phenolake.images.readers import detect_reader, reader_named
 from phenolake.images.stage import wells_by_pitch
+from phenolake.images.stored import origins_of
 from phenolake.screens.config import ScreenConfig
 from phenolake.screens.discover import Plate, Screen, plate_name
 from phenolake.screens.plate_map import read_plate_map
@@ -124,6 +125,7 @@ def _rows(
         "z": [p.z if p.z == PROJECTION_Z else p.z - first_z for p in here],
         "t": [p.t - first_t for p in here],
         "uri": [str(p.path) for p in here],
+        "origin": [*origins_of([p.path for p in here], plate.folder)],
         "index_in_file": [p.index_in_file for p in here],
         "height": [h.height for h in headers],
         "width": [h.width for h in headers],

@@ -11,9 +11,9 @@ import polars as pl
 
 from phenolake.errors import ImageReadError
 from phenolake.images.correction import Correction
-from phenolake.images.pixels import read_plane
 from phenolake.images.planes import PROJECTION_Z, Problem
 from phenolake.images.projection import project
+from phenolake.images.stored import plane_at
 from phenolake.screens.config import ScreenConfig
 
 Stack = tuple[tuple[str, int], ...]
@@ -71,8 +71,9 @@ def complete_sites(catalog: pl.DataFrame, screen: ScreenConfig | Sequence[str]) 
         "Metadata_Site",
         "t",
     ]
-    if "projection" not in chosen.columns:  # a catalogue of the first version
-        chosen = chosen.with_columns(pl.lit(None, pl.String).alias("projection"))
+    for later in {"projection", "origin"} - set(chosen.columns):  # a catalogue of the first version
+        chosen = chosen.with_columns(pl.lit(None, pl.String).alias(later))
+    chosen = _where_to_read(chosen)
     grouped = chosen.sort(*keys[2:], "channel", "z").group_by(keys, maintain_order=True)
     sites = []
     for (name, batch, plate, well, site, t), planes in grouped:
@@ -106,7 +107,7 @@ def read_site(
     image: list[np.ndarray] = []
     projections = site.projections or ("maximum",) * len(site.channels)
     for channel, stack, projection in zip(site.channels, site.planes, projections, strict=True):
-        planes = (read_plane(Path(uri), index) for uri, index in stack)
+        planes = (plane_at(uri, index) for uri, index in stack)
         plane = _scaled(project(planes, projection, stack[0][0]))
         light = (illumination or {}).get(channel)
         function = light.function if isinstance(light, Correction) else light
@@ -126,6 +127,14 @@ def _at_time_points(catalog: pl.DataFrame, chosen: str | int) -> pl.DataFrame:
     if chosen == "all":
         return catalog
     return catalog.filter(pl.col("t") == (pl.col("t").min() if chosen == "first" else chosen))
+
+
+def _where_to_read(catalog: pl.DataFrame) -> pl.DataFrame:
+    """With the URI in the object store for files that were fetched and are gone here."""
+    files = catalog.filter(pl.col("origin").is_not_null())["uri"].unique()
+    gone = [uri for uri in files if not Path(uri).exists()]
+    here = pl.when(pl.col("uri").is_in(gone)).then("origin").otherwise("uri")
+    return catalog.with_columns(uri=here)
 
 
 def _stack(planes: list[tuple[int, str | None, str, int]], projection: str) -> Stack:

@@ -12,6 +12,7 @@ import polars as pl
 from phenolake.images.pixels import file_checksum
 from phenolake.images.readers.base import map_files
 from phenolake.images.readers.ome_zarr import folder_bytes
+from phenolake.images.stored import stored_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class Difference:
 def differences(catalog: pl.DataFrame, *, sizes_only: bool = False) -> Iterator[Difference]:
     """Files of a catalogue that are absent or changed, in the order of plate and path.
 
-    Bytes are read where the catalogue has a checksum, unless `sizes_only`.
+    Bytes are read where the catalogue has a checksum, unless `sizes_only`. Of files that are only in
+    an object store the size is compared.
     """
-    columns = ["Metadata_Screen", "Metadata_Plate", "uri", "bytes", "checksum"]
+    columns = ["Metadata_Screen", "Metadata_Plate", "uri", "bytes", "checksum", "origin"]
     files = catalog.select(columns).unique("uri", keep="first").sort(columns[:3])
     for found in map_files(partial(_difference, sizes_only=sizes_only), files.iter_rows()):
         if found is not None:
@@ -43,15 +45,20 @@ def differences(catalog: pl.DataFrame, *, sizes_only: bool = False) -> Iterator[
 
 
 def _difference(
-    row: tuple[str, str, str, int, str | None], *, sizes_only: bool
+    row: tuple[str, str, str, int, str | None, str | None], *, sizes_only: bool
 ) -> Difference | None:
-    screen, plate, uri, size, checksum = row
+    screen, plate, uri, size, checksum, origin = row
     path = Path(uri)
 
     def differs(what: str, expected: str, got: str) -> Difference:
         return Difference(screen, plate, uri, what, expected, got)
 
     try:
+        if origin is not None and not path.exists():  # released here; its bytes are in the store
+            now = stored_size(origin)
+            if now != size:
+                return differs("size in the store", f"{size:,} bytes", f"{now:,} bytes")
+            return None
         if path.is_symlink():
             return differs("replaced", "a file", "a link")
         now = folder_bytes(path) if path.is_dir() else path.stat().st_size

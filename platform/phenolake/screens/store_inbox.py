@@ -1,6 +1,6 @@
 """Inboxes on an object store: list `<inbox>/<screen>/<plate>/...`, and fetch what is complete.
 
-Images are read from files, so a complete plate is copied to the local inbox first.
+A complete plate is copied to the local inbox, which is a cache: once its tables are made the copy may go.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from phenolake.errors import ConfigurationError
 from phenolake.identity import PlateKey
+from phenolake.images.stored import FETCHED, Fetched
 from phenolake.screens.completeness import MARKS, Entry, Judgement, Listing, judge
 from phenolake.screens.discover import plate_name
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
-_FINGERPRINT = "_FETCHED"
 #: So many plates that were fetched before are looked at in one round for new or changed objects.
 RECHECKED = 20
 
@@ -95,7 +95,7 @@ class StoreInbox:
         Plates that were fetched are looked at again a few in each round, beginning with `turn`.
         """
         plates = self.prefixes()
-        fetched = [key for key in plates if _fetched(inbox, key) is not None]
+        fetched = [key for key in plates if _fetched(inbox, key)]
         count = len(fetched)
         again = {fetched[(turn + i) % count] for i in range(min(RECHECKED, count))}
         scan = StoreScan(turn=(turn + RECHECKED) % max(1, count))
@@ -103,7 +103,7 @@ class StoreInbox:
             if len(prefixes) > 1:
                 scan.errors.append(f"plate {key} is in {' and in '.join(prefixes)}; rename one")
                 continue
-            if _fetched(inbox, key) is not None and key not in again:
+            if _fetched(inbox, key) and key not in again:
                 continue
             plate = self.plate(key, prefixes[0])
             judgement = plate.judged(quiet_time_s, now)
@@ -121,11 +121,10 @@ class StoreInbox:
         itself (`screen.yaml`, plate map) come along.
         """
         filesystem, _ = self._opened()
-        screen = inbox / plate.key.screen
-        folder = screen / plate.key.plate
+        screen, folder = inbox / plate.key.screen, folder_of(inbox, plate.key)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARKS[0]).unlink(missing_ok=True)
-        (folder / _FINGERPRINT).unlink(missing_ok=True)
+        (folder / FETCHED).unlink(missing_ok=True)
         for facts in self._asked(filesystem.ls, plate.prefix.rpartition("/")[0], detail=True):
             if facts["type"] == "file" and _name(facts["name"]):
                 self._copy(filesystem, facts["name"], screen, _name(facts["name"]))
@@ -135,7 +134,8 @@ class StoreInbox:
         for path in [path for path in folder.rglob("*") if path.is_file()]:
             if path.relative_to(folder).as_posix() not in names:
                 path.unlink()
-        (folder / _FINGERPRINT).write_text(plate.listing.fingerprint, encoding="utf-8")
+        origin = filesystem.unstrip_protocol(plate.prefix)
+        Fetched(plate.listing.fingerprint, origin).write(folder)
         (folder / MARKS[0]).touch()
         return len(names)
 
@@ -218,12 +218,38 @@ def fetch_plate(store: StoreInbox, key: PlateKey, inbox: Path) -> int:
     return store.fetch(store.plate(key, prefixes[0]), inbox)
 
 
-def _fetched(inbox: Path, key: PlateKey) -> str | None:
-    """Fingerprint of a plate as it was fetched; None if it was not."""
-    try:
-        return (inbox / key.screen / key.plate / _FINGERPRINT).read_text(encoding="utf-8")
-    except OSError:
-        return None
+def release_plate(inbox: Path, key: PlateKey) -> int:
+    """Delete the local copy of a plate that was fetched; returns its bytes.
+
+    The folder goes on saying what was fetched, so that only a plate that changes is fetched again.
+    """
+    folder, freed = folder_of(inbox, key), 0
+    for mark in MARKS:  # without a mark nobody takes what is left for a plate
+        (folder / mark).unlink(missing_ok=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        elif path != folder / FETCHED:
+            freed += path.lstat().st_size
+            path.unlink()
+    return freed
+
+
+def is_released(inbox: Path, key: PlateKey) -> bool:
+    """Tell whether a plate was fetched and nothing but the word of it is left."""
+    folder = folder_of(inbox, key)
+    return Fetched.of(folder) is not None and [path.name for path in folder.iterdir()] == [FETCHED]
+
+
+def folder_of(inbox: Path, key: PlateKey) -> Path:
+    """Where a plate of the store lies in the local inbox."""
+    return inbox / key.screen / key.plate
+
+
+def _fetched(inbox: Path, key: PlateKey) -> str:
+    """Fingerprint of a plate as it was fetched; empty if it was not."""
+    fetched = Fetched.of(folder_of(inbox, key))
+    return fetched.fingerprint if fetched else ""
 
 
 def _name(path: object) -> str:

@@ -32,6 +32,11 @@ RAW_IMAGE_CATALOG = Table(
         Column("t", pa.int32(), "time point, from 0", nullable=False),
         Column("uri", pa.string(), "where the image file is", nullable=False),
         Column(
+            "origin",
+            pa.string(),
+            "where it is in the object store that it was fetched from; read there once it is gone here",
+        ),
+        Column(
             "index_in_file", pa.int32(), "page of the plane in its file, from 0", nullable=False
         ),
         Column("height", pa.int32(), "image height", unit="pixels", nullable=False),
