@@ -23,7 +23,7 @@ from phenolake.lake import Lake  # noqa: E402
 
 def local_faults(quick: bool) -> Iterator[tuple[str, Callable[[Path], Outcome]]]:
     """Each fault of a local lake, with the folder it may use."""
-    kills, real, processes, plates, turns = (3, 1, 2, 2, 2) if quick else (50, 5, 8, 20, 10)
+    kills, real, processes, plates, turns = (3, 1, 2, 2, 2) if quick else (50, 50, 8, 20, 10)
     yield "killed", lambda folder: scenarios.killed(folder, kills)
     yield "processes", lambda folder: scenarios.many_writers(folder, processes, plates)
     yield "same plate", lambda folder: scenarios.same_plate(folder, turns)

@@ -17,8 +17,8 @@ def test_maintenance_reports_every_table(tmp_path):
     lake = Lake(settings.tables_uri)
     for value in (1.0, 2.0):
         lake.write(WELL_PROFILES, profiles(3, value), PLATE)
-    lake_only = {"lake": resources_for(settings)["lake"]}
-    run = dg.materialize([table_maintenance], resources=lake_only)
+    resources = {name: resources_for(settings)[name] for name in ("lake", "screens")}
+    run = dg.materialize([table_maintenance], resources=resources)
     metadata = run.asset_materializations_for_node("table_maintenance")[0].metadata
     assert metadata["rows"].value == 3
     assert metadata["files deleted"].value == 0

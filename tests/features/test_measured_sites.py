@@ -1,15 +1,19 @@
 """A plate's measurement goes on where a killed run stopped, and only with the same inputs."""
 
+import math
+import pickle
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
 
 from phenolake.compute import LocalCompute
+from phenolake.images.planes import Problem
 from phenolake.images.sites import Site
 from phenolake.lake import CODEC, Lake, encode_labels
 from phenolake.stages.cells import MeasureSite, Outcome, PackedMasks, measure_plate
-from phenolake.stages.measured_sites import MeasuredSites
+from phenolake.stages.measured_sites import Measured, MeasuredSites
 
 
 @pytest.fixture
@@ -79,3 +83,22 @@ def test_nothing_is_left_once_the_plate_is_committed(tasks, kept):
     kept.clear()
     assert not kept.folder.exists()
     kept.clear()
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_cells_travel_between_processes_as_one_buffer(protocol: int) -> None:
+    rows = {f"Cells_Texture_{i}": pa.array([1.5, None, math.nan], pa.float32()) for i in range(50)}
+    cells = pa.table({"Metadata_Well": ["A01"] * 3, **rows})
+    buffers: list[pickle.PickleBuffer] = []
+    aside = buffers.append if protocol >= 5 else None
+    sent = pickle.dumps(Measured(cells, resumed=True), protocol, buffer_callback=aside)
+    got = pickle.loads(sent, buffers=buffers)
+    assert got.resumed
+    assert pl.DataFrame(got.outcome).equals(pl.DataFrame(cells))
+    assert got.outcome.schema == cells.schema
+    assert len(buffers) == (1 if protocol >= 5 else 0)
+
+
+def test_a_problem_travels_as_it_is() -> None:
+    problem = Problem("unreadable_image", "Copy it again.", well="A01")
+    assert pickle.loads(pickle.dumps(Measured(problem))) == Measured(problem)
