@@ -22,7 +22,7 @@ from tenacity import (
 from phenolake.errors import LakeError
 from phenolake.lake.location import Location
 from phenolake.lake.log import commit_of
-from phenolake.lake.newest import brought_up_to_date, hand_on, newest_to_write
+from phenolake.lake.newest import brought_up_to_date, keep, newest_to_write
 from phenolake.lake.snapshot import Snapshot
 
 ATTEMPTS = 40
@@ -80,7 +80,7 @@ def commit_and_confirm(
                 known = None
                 version = _attempt(location, layer, name, snapshot, said, act)
                 if snapshot is not None:
-                    hand_on(snapshot)
+                    keep(snapshot)
                 return version
     except RetryError as error:
         raise LakeError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from deltalake.exceptions import DeltaError
@@ -61,7 +60,7 @@ def newest(location: Location, layer: str, name: str) -> Snapshot | None:
         return held.snapshot
     found = newest_to_write(location, layer, name)
     if found is not None:
-        _keep(found)
+        keep(found)
     return found
 
 
@@ -71,8 +70,6 @@ def newest_to_write(location: Location, layer: str, name: str) -> Snapshot | Non
         held = _open.pop(_key(location, layer, name), None)
     if held is None or not held.is_same_table():
         return Snapshot.open(location, layer, name)
-    if not held.has_news():
-        return held.snapshot
     try:
         return brought_up_to_date(held.snapshot)
     except (DeltaError, OSError):
@@ -81,20 +78,17 @@ def newest_to_write(location: Location, layer: str, name: str) -> Snapshot | Non
 
 def brought_up_to_date(snapshot: Snapshot) -> Snapshot:
     """The newest version by way of an older one whose `delta` is the caller's alone."""
+    if not has_version(snapshot.filesystem, snapshot.version + 1):
+        return snapshot
     snapshot.delta.update_incremental()
     return Snapshot.of(snapshot.location, snapshot.layer, snapshot.name, snapshot.delta)
 
 
-def hand_on(written: Snapshot) -> None:
-    """Give what a writer has opened to others, brought up to date; the writer is done with it.
+def keep(snapshot: Snapshot) -> None:
+    """Give what a reader or a writer has opened to others; its `delta` is no longer the giver's.
 
-    It is not worth an error: who reads next opens the table where this fails.
+    It may be of an older version: who takes it brings it up to date.
     """
-    with suppress(DeltaError, OSError):
-        _keep(brought_up_to_date(written))
-
-
-def _keep(snapshot: Snapshot) -> None:
     entry = None
     if snapshot.location.is_local:
         entry = identity(snapshot.filesystem, snapshot.version)
