@@ -49,8 +49,10 @@ docs: $(TEST_STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/site
 	@echo "Open docs/site/index.html"
 
+# Tests of one file stay together. More workers: make WORKERS=4 test (2 GB of memory each).
+WORKERS ?= 2
 test: $(TEST_STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(TEST_STAMP)
 	$(BIN)/ruff check

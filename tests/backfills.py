@@ -20,6 +20,7 @@ from phenolake.screens.registry import ScreenRegistry
 from phenolake.tables import TABLES
 from phenolake_assets.jobs import PLATE_ASSETS
 from phenolake_assets.partitions import PLATES
+from rights import let_others_in
 from scenario import contents
 
 _SCRIPT = Path(__file__).resolve().parents[1] / "deploy" / "local" / "cluster.py"
@@ -47,8 +48,7 @@ def local_cluster(folder: Path, **options: bool) -> Iterator[LocalCluster]:
     sys.modules[specification.name] = module
     specification.loader.exec_module(module)
     folder.mkdir(parents=True, exist_ok=True)
-    for parent in (folder, *folder.parents[:2]):  # Postgres runs as another user
-        parent.chmod(parent.stat().st_mode | 0o055)
+    let_others_in(folder)  # Postgres runs as another user
     servers = module.Cluster(folder, **options)
     before = dict(os.environ)
     try:

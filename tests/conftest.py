@@ -22,3 +22,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared data sets are not beside this checkout")
     return folder
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files with slow tests come first where two workers share the tests: none ends them alone."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)

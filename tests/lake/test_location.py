@@ -13,6 +13,7 @@ from lake.lake_frames import PLATE, profiles
 from phenolake.errors import LakeLocationError
 from phenolake.lake import Lake
 from phenolake.tables import WELL_PROFILES
+from rights import let_others_in
 
 NOBODY = 65534
 
@@ -32,9 +33,7 @@ def unprivileged():
 
 @pytest.fixture
 def read_only_lake(tmp_path):
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        if folder.owner() == "root" or os.geteuid() == folder.stat().st_uid:
-            folder.chmod(0o755)
+    let_others_in(tmp_path)
     lake = Lake(str(tmp_path / "lake"))
     lake.write(WELL_PROFILES, profiles(), PLATE)
     folders = [Path(lake.uri), *(p for p in Path(lake.uri).rglob("*") if p.is_dir())]
