@@ -112,6 +112,7 @@ class Cluster:
             # Two runs share two cores: a worker that waits for its turn must not be ended, since a
             # new one takes longer to import the engine than a field takes.
             "RAY_idle_worker_killing_time_threshold_ms": "600000",
+            "GRPC_ENABLE_FORK_SUPPORT": "0",  # gRPC's fork handlers may end a client's server
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": SECRET * 3,  # it has to be long
         }

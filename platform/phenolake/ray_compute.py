@@ -110,8 +110,9 @@ class RayCompute:
                 ray.init(self.address, log_to_driver=True, logging_level="ERROR")
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise ConfigurationError(
-                    f"no Ray cluster answers at {self.address}; start it, or unset "
-                    "PHENOLAKE_RAY_ADDRESS to use this machine's cores"
+                    f"no Ray cluster answers at {self.address}; start it, give its token "
+                    "(RAY_AUTH_MODE=token, RAY_AUTH_TOKEN), or unset PHENOLAKE_RAY_ADDRESS to use "
+                    "this machine's cores"
                 ) from error
         return ray
 
