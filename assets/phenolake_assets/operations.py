@@ -15,13 +15,12 @@ from phenolake.errors import PhenolakeError
 from phenolake.lake import Lake
 from phenolake.lake.maintenance import size
 from phenolake.settings import Settings
-from phenolake_assets.arrivals import Arrivals, arrivals
+from phenolake_assets.arrivals import HOUR, Arrivals, arrivals
 from phenolake_assets.partitions import PLATES
 
 #: What a plate's run makes last.
 PROFILES = dg.AssetKey("normalized_profiles")
 
-HOUR = 3600.0
 _RECENT_RUNS = 2000
 _WAITING = [Status.QUEUED, Status.NOT_STARTED]
 _AT_WORK = [Status.STARTING, Status.STARTED]

@@ -8,6 +8,7 @@ from phenolake.errors import LinkRefusedError, PhenolakeError
 from phenolake.identity import PlateKey
 from phenolake.screens.landing import LandingState, scan_inbox
 from phenolake.stages.refused_links import keep_refused_links, refused_screens
+from phenolake_assets.arrivals import SENSOR as INBOX_SENSOR
 from phenolake_assets.jobs import marts_job, plate_job, screen_job
 from phenolake_assets.partitions import PLATES, plates, screens
 from phenolake_assets.pools import make_pools_known
@@ -20,7 +21,7 @@ from phenolake_resources import LakeResource, ScreensResource
     job=plate_job,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    name="new_plates",
+    name=INBOX_SENSOR,
 )
 def new_plates(
     context: dg.SensorEvaluationContext, screens: ScreensResource, lake: LakeResource
